@@ -1,0 +1,85 @@
+# Everything runs from here; CONTRIBUTING.md explains. Needs only make and a Python >= 3.11.
+
+PYTHON ?= python3
+FOLDER ?= .
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .uv/bin/uv
+MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard packages/*/pyproject.toml conformance-tests/pyproject.toml))
+EDITABLE := $(foreach member,$(MEMBERS),-e ./$(member))
+PINNED := --constraint constraints.txt --build-constraint constraints.txt
+
+# Test folders of several packages hold modules of the same name, and mypy takes a name only once.
+# One run has the sources and programs, and each test folder has a run of its own (the cache is shared).
+SOURCES := $(wildcard conftest.py packages/*/src conformance-tests/src tests tools examples benchmarks)
+TESTS := $(wildcard packages/*/tests conformance-tests/tests)
+TYPED := stoker stoker.driver stoker_memory stoker_sqlite stoker_cli stoker_conformance
+
+.PHONY: help setup test test-pythons check lint format types imports api demo wheels pins clean
+
+help:
+	@echo "make setup         an environment in .venv with all packages and tools"
+	@echo "make test          all tests"
+	@echo "make test-pythons  the packages' tests on each interpreter in STOKER_TEST_PYTHONS"
+	@echo "make check         style, types, layers, public API"
+	@echo "make format        let ruff rewrite what it can"
+	@echo "make wheels        build all packages, install each alone, import it"
+	@echo "make demo          run the demonstration (FOLDER=a folder of files)"
+	@echo "make pins          resolve the newest versions into constraints.txt"
+	@echo "make clean         remove environments, caches and built files"
+
+setup: $(VENV)/.stamp
+
+# uv comes into an environment of its own, so that nothing is asked of the machine.
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=path")'
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --constraint constraints.txt uv
+
+$(VENV)/.stamp: $(UV) Makefile pyproject.toml constraints.txt $(MEMBERS:%=%/pyproject.toml)
+	test -x $(BIN)/python || $(UV) venv --quiet --python .uv/bin/python $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python $(PINNED) --group dev $(EDITABLE)
+	touch $@
+
+test: setup
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-pythons: setup
+	$(BIN)/python tools/test_pythons.py $(UV)
+
+check: lint types imports api
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup
+	$(BIN)/mypy $(SOURCES)
+	set -e; for folder in $(TESTS); do $(BIN)/mypy $$folder; done
+	$(BIN)/pyright
+
+imports: setup
+	$(BIN)/lint-imports
+
+# A public name whose type pyright cannot tell makes this fail. It asks the first `python` on the PATH
+# where the packages are.
+api: setup
+	$(BIN)/pytest -q tests/test_public_api.py
+	set -e; for package in $(TYPED); do PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes $$package --ignoreexternal; done
+
+demo: setup
+	$(BIN)/python examples/demo.py $(FOLDER)
+
+wheels: setup
+	$(BIN)/python tools/check_wheels.py $(UV)
+
+pins: setup
+	$(BIN)/python tools/pins.py $(UV)
+
+clean:
+	rm -rf .uv .venv .venvs dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,72 @@
+"""Whether the parts of an app fit together, found out when it is built and not at 3 a.m."""
+
+from __future__ import annotations
+
+from stoker.clock import Clock
+from stoker.driver import Capability, Driver
+from stoker.driver.checks import check_text
+from stoker.errors import (
+    ConfigurationError,
+    InvalidInput,
+    InvalidOption,
+    MissingCapability,
+    MissingContext,
+)
+from stoker.job import DEFAULT_PRIORITY
+from stoker.router import Catalogue, Entry
+
+__all__ = ["check_wiring"]
+
+
+def check_wiring(
+    driver: object,
+    catalogue: Catalogue,
+    *,
+    prefix: str,
+    has_context: bool,
+    autostart: bool,
+    clock: Clock,
+) -> None:
+    """Refuse an app that could not work.
+
+    Raises:
+        ConfigurationError: if the driver is not one, or the clock stands still for a worker.
+        MissingContext: if a handler wants a context, and there is none.
+        MissingCapability: if a job needs what the driver cannot do.
+        InvalidOption: if the prefix cannot be part of a queue's name.
+    """
+    if not isinstance(driver, Driver):
+        raise ConfigurationError(f"{driver!r} is neither a URL nor a driver")
+    if prefix:
+        try:
+            check_text("prefix", prefix)
+        except InvalidInput as error:
+            raise InvalidOption(str(error)) from error
+    if autostart and clock.given() is not None:
+        raise ConfigurationError(
+            "a worker runs in real time and cannot follow a clock that is turned by hand: leave "
+            "autostart_worker out, and call await app.run_until_idle()"
+        )
+    for entry in catalogue:
+        if entry.job.handler.wants_context and not has_context:
+            raise MissingContext(
+                f"{entry.name} takes the application's context, and this app has none: pass "
+                "context=... or lifespan=... to Stoker"
+            )
+        for capability, why in _needs(entry):
+            if capability not in driver.info.capabilities:
+                raise MissingCapability(
+                    f"{entry.name} {why}, which the driver {driver.info.name} cannot do: it lacks "
+                    f"the capability {capability.value!r}"
+                )
+
+
+def _needs(entry: Entry) -> list[tuple[Capability, str]]:
+    needs = []
+    if entry.settings.priority != DEFAULT_PRIORITY:
+        needs.append((Capability.PRIORITY, "has a priority"))
+    if entry.settings.unique is not None:
+        needs.append((Capability.UNIQUE, "is unique"))
+    if entry.job.recurrence is not None:
+        needs.append((Capability.SCHEDULE, "recurs by a schedule"))
+    return needs

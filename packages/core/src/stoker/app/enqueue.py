@@ -1,0 +1,80 @@
+"""Sends jobs to the store: in chunks that it takes, in an order that cannot deadlock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from stoker.driver import DriverInfo, Enqueued, NewJob
+from stoker.errors import DriverError, DriverUnavailable
+
+__all__ = ["Interrupted", "enqueue"]
+
+Send: TypeAlias = Callable[[Sequence[NewJob]], Awaitable[list[Enqueued]]]
+
+_WAITS: Final = (0.05, 0.25, 1.0)
+"""Seconds before each further try: a blip passes unnoticed, an outage is an error soon."""
+
+
+class Interrupted(Exception):
+    """An error came after some chunks were stored; `answers` has `None` where nothing was sent."""
+
+    def __init__(self, answers: list[Enqueued | None], error: DriverError) -> None:
+        super().__init__(str(error))
+        self.answers = answers
+        self.error = error
+
+
+async def enqueue(
+    jobs: Sequence[NewJob], send: Send, info: DriverInfo, *, again: bool
+) -> list[Enqueued]:
+    """Send all jobs and return the answers in their order.
+
+    Args:
+        jobs: what to store, any number.
+        send: sends one chunk.
+        info: the limits of the driver.
+        again: whether a chunk is sent again when the store cannot be reached; safe because ids
+            and nonces tell a re-send, but not inside of a user's transaction.
+
+    Raises:
+        DriverError: if nothing was stored.
+        Interrupted: if something was.
+    """
+    answers: list[Enqueued | None] = [None] * len(jobs)
+    # Sorted by key, so that two batches which meet never wait for each other's rows.
+    order = sorted(range(len(jobs)), key=lambda index: jobs[index].key)
+    for chunk in _chunks(jobs, order, info):
+        try:
+            stored = await _send([jobs[index] for index in chunk], send, again=again)
+        except DriverError as error:
+            if chunk[0] == order[0]:
+                raise
+            raise Interrupted(answers, error) from error
+        for index, answer in zip(chunk, stored, strict=True):
+            answers[index] = answer
+    return [answer for answer in answers if answer is not None]
+
+
+async def _send(jobs: Sequence[NewJob], send: Send, *, again: bool) -> list[Enqueued]:
+    for wait in _WAITS if again else ():
+        try:
+            return await send(jobs)
+        except DriverUnavailable:
+            await asyncio.sleep(wait)
+    return await send(jobs)
+
+
+def _chunks(jobs: Sequence[NewJob], order: list[int], info: DriverInfo) -> Iterator[list[int]]:
+    chunk: list[int] = []
+    size = 0
+    for index in order:
+        payload = len(jobs[index].payload)
+        if chunk and (len(chunk) == info.max_batch or size + payload > info.max_batch_bytes):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(index)
+        size += payload
+    if chunk:
+        yield chunk

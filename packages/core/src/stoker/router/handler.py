@@ -1,0 +1,99 @@
+"""What a handler's signature says: how many parameters, of which types."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final, get_type_hints
+
+from stoker._value import value
+from stoker.errors import InvalidHandler
+
+__all__ = ["Handler", "inspect_handler"]
+
+_EXPECTED: Final = "a handler takes (), (payload), (payload, context) or (payload, context, job)"
+_POSITIONAL: Final = frozenset(
+    {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+)
+
+
+@value
+class Handler:
+    """A function that runs jobs, and what its signature says."""
+
+    function: Callable[..., Any]
+    arity: int
+    """0 to 3: how many of (payload, context, job) it takes."""
+    is_async: bool
+    payload: Any
+    """The annotation of its payload; `None` when it takes none."""
+    result: Any
+    """Its return annotation; `Any` when it has none."""
+
+    @property
+    def wants_context(self) -> bool:
+        """Whether the application's context is passed to it."""
+        return self.arity >= 2
+
+
+def inspect_handler(function: Callable[..., Any], name: str) -> Handler:
+    """Read the signature of `function`.
+
+    Raises:
+        InvalidHandler: if it takes more than three parameters, or others than positional ones, or
+            an annotation cannot be resolved.
+    """
+    if not callable(function):
+        raise InvalidHandler(f"the handler of {name} is {function!r}: give a function")
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError as error:
+        raise InvalidHandler(f"the signature of {name} cannot be read: {error}") from error
+    required = [p for p in parameters if p.default is p.empty]
+    odd = [p.name for p in required if p.kind not in _POSITIONAL]
+    if odd:
+        raise InvalidHandler(f"{name} has a parameter {odd[0]!r} that nobody passes: {_EXPECTED}")
+    if len(required) > 3:
+        raise InvalidHandler(f"{name} takes {len(required)} parameters: {_EXPECTED}")
+    hints = _annotations(function, name)
+    return Handler(
+        function=function,
+        arity=len(required),
+        is_async=_is_async(function),
+        payload=hints.get(required[0].name, Any) if required else None,
+        result=hints.get("return", Any),
+    )
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004  the method itself is wanted
+    return inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(
+        call
+    )
+
+
+def _annotations(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    target = function
+    while hasattr(target, "func"):  # functools.partial
+        target = target.func
+    if not inspect.isroutine(target):
+        target = type(target).__call__
+    try:
+        try:
+            return get_type_hints(target, include_extras=True)
+        except NameError:
+            # Postponed annotations may name classes that live in the function around the handler.
+            return get_type_hints(target, localns=_caller_locals(), include_extras=True)
+    except (NameError, TypeError) as error:
+        raise InvalidHandler(
+            f"an annotation of {name} cannot be resolved ({error}): import it, or define it, "
+            "before the handler"
+        ) from error
+
+
+def _caller_locals() -> Mapping[str, Any]:
+    frame = sys._getframe()  # noqa: SLF001  the documented way to a caller's names
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("stoker."):
+        frame = frame.f_back
+    return frame.f_locals

@@ -1,0 +1,204 @@
+"""Runs claimed jobs, and settles what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stoker.driver import (
+    Cancel,
+    Extended,
+    ExtendStatus,
+    JobState,
+    Lease,
+    Reaped,
+    Retry,
+    Settled,
+    Settlement,
+    SettleStatus,
+    Token,
+)
+from stoker.job import TERMINAL_STATES
+from stoker.worker.ending import Ending, expired, parked, released
+from stoker.worker.execution import Execution, Interrupt
+from stoker.worker.failure import WorkerLost
+from stoker.worker.held import HeldLeases
+from stoker.worker.hooks import events_for, tell
+from stoker.worker.settle import Settler
+from stoker.worker.site import Site
+from stoker.worker.slots import Slots
+
+__all__ = ["Executor"]
+
+log = logging.getLogger("stoker.worker")
+
+
+class Executor:
+    """Starts an execution for every lease it is given, each in a task of its own."""
+
+    def __init__(
+        self,
+        site: Site,
+        settler: Settler,
+        held: HeldLeases,
+        slots: Slots,
+        died: Callable[[str, BaseException | None], None],
+    ) -> None:
+        self._site = site
+        self._settler = settler
+        self._held = held
+        self._slots = slots
+        self._died = died
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(site.options.concurrency, "stoker-job")
+        self._running: dict[Token, Execution] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log_runs = logging.INFO if site.options.debug else logging.DEBUG
+        self._log_each = log.isEnabledFor(self._log_runs)
+
+    def start(self, lease: Lease) -> None:
+        """Run a claimed job; takes a slot until its handler has ended."""
+        self._held.add(lease.token)
+        entry = self._site.catalogue.get(lease.name)
+        if entry is None:
+            unknown = LookupError(
+                f"no job {lease.name!r} in the code of this worker; deploy code that has it, or "
+                "cancel the job"
+            )
+            self._settle(lease, parked(lease, unknown, self._site.options.park_time), None)
+            return
+        execution = Execution(lease, entry, self._site, self._held, self._pool, self._loop)
+        if expired(lease):
+            self._settle(lease, Ending(Cancel("expired")), execution)
+            return
+        self._slots.take(lease.token.key.queue)
+        self._running[lease.token] = execution
+        self._spawn(self._run(execution))
+
+    def release(self, lease: Lease) -> None:
+        """Give back a claimed job that will not be started; its attempt is refunded."""
+        self._settle(lease, released(), None)
+
+    def extended(self, token: Token, answer: Extended) -> None:
+        """Act on what a heartbeat learned of a lease."""
+        execution = self._running.get(token)
+        if execution is None:
+            return
+        if answer.status in (ExtendStatus.STALE, ExtendStatus.GONE):
+            if execution.shielded or execution.committed:
+                return
+            self._held.remove(token)
+            log.warning(
+                "job %s (%s): its lease was lost (%s), the run is stopped and does not count",
+                execution.run.id,
+                execution.run.name,
+                answer.status.value,
+            )
+            execution.interrupt(Interrupt.LOST)
+        elif answer.cancel_reason is not None:
+            execution.request_cancel(answer.cancel_reason)
+
+    def reaped(self, reaped: Reaped) -> None:
+        """Tell the hooks of a job that failed, or was cancelled, because its worker disappeared."""
+        lease = reaped.lease
+        entry = self._site.catalogue.get(lease.name)
+        if reaped.state in TERMINAL_STATES:
+            self._site.ended(lease.token.key)
+        if entry is None or not events_for(reaped.state, retried=False):
+            return
+        error = WorkerLost(
+            f"worker {reaped.worker} disappeared while it ran {lease.name}, "
+            f"crash {lease.crashes} of this job"
+        )
+        execution = Execution(lease, entry, self._site, self._held, self._pool, self._loop)
+        self._spawn(self._tell(execution, reaped.state, error, retried=False))
+
+    def interrupt_all(self) -> int:
+        """Stop all runs because the worker stops; returns how many there are."""
+        for execution in list(self._running.values()):
+            execution.interrupt(Interrupt.SHUTDOWN)
+        return len(self._running)
+
+    async def idle(self) -> None:
+        """Wait until nothing runs: no handler, no hook, no settlement under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._settler.settled()
+        if self._tasks:
+            await self.idle()
+
+    def close(self) -> int:
+        """Let go of the threads; returns how many handlers are still in one."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return len(self._running)
+
+    async def _run(self, execution: Execution) -> None:
+        lease = execution.lease
+        if self._log_each:
+            log.log(self._log_runs, "job %s (%s) starts", execution.run.id, lease.name)
+        ending = await execution.perform()
+        thread = execution.thread
+        if thread is None or thread.done():
+            self._slots.free(lease.token.key.queue)
+        else:
+            thread.add_done_callback(lambda _: self._free_later(lease))
+        del self._running[lease.token]
+        if execution.committed:
+            settled = Settled(SettleStatus.APPLIED, JobState.COMPLETED)
+            self._answered(lease, Ending(None, execution.result), execution, settled)
+        elif ending is not None:
+            self._settle(lease, ending, execution)
+
+    def _free_later(self, lease: Lease) -> None:
+        # Called in the thread. A loop that is closed has no slots to give back any more.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._slots.free, lease.token.key.queue)
+
+    def _settle(self, lease: Lease, ending: Ending, execution: Execution | None) -> None:
+        outcome = ending.outcome
+        assert outcome is not None
+        reports = self._held.remove(lease.token)
+        if reports is None:
+            settlement = Settlement(lease.token, outcome)
+        else:
+            settlement = Settlement(lease.token, outcome, reports.progress, reports.logs)
+        self._settler.put(
+            settlement, lambda settled: self._answered(lease, ending, execution, settled)
+        )
+
+    def _answered(
+        self, lease: Lease, ending: Ending, execution: Execution | None, settled: Settled
+    ) -> None:
+        if settled.state is None:
+            return
+        if self._log_each:
+            log.log(
+                self._log_runs, "job %s (%s) is %s", lease.token.key.id, lease.name, settled.state
+            )
+        if settled.state in TERMINAL_STATES:
+            self._site.ended(lease.token.key)
+        if execution is not None and execution.entry.hooks:
+            retried = isinstance(ending.outcome, Retry)
+            if events_for(settled.state, retried=retried):
+                self._spawn(self._tell(execution, settled.state, ending.detail, retried=retried))
+
+    async def _tell(
+        self, execution: Execution, state: JobState, detail: Any, *, retried: bool
+    ) -> None:
+        for event in events_for(state, retried=retried):
+            details = (detail,) if len(event.parameters) > 1 else ()
+            await tell(execution.entry, event, execution.run, *details)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._died("executor", task.exception())

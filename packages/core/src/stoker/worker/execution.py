@@ -1,0 +1,258 @@
+"""One run of one job, from its lease to its ending."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import Awaitable, Generator
+from concurrent.futures import Executor as Pool
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from stoker.driver import Cancel, Capability, Complete, Lease
+from stoker.driver.checks import MAX_LOG_BYTES
+from stoker.errors import InvalidPayload, UnserializableResult
+from stoker.router import Entry, Event, JobRun, Progress
+from stoker.worker.ending import Ending, failed, parked, released
+from stoker.worker.failure import JobTimeout
+from stoker.worker.held import HeldLeases
+from stoker.worker.hooks import tell
+from stoker.worker.site import Site
+from stoker.worker.transaction import JobTransaction
+
+__all__ = ["Execution", "Interrupt"]
+
+_JOB_LOGGER: Final = logging.getLogger("stoker.jobs")
+
+
+class Interrupt(Enum):
+    """Why a run is stopped from outside."""
+
+    TIMEOUT = auto()
+    CANCEL = auto()
+    SHUTDOWN = auto()
+    LOST = auto()
+
+
+class Execution:
+    """A claimed job while it runs; what its `JobRun` reports ends up here."""
+
+    __slots__ = (
+        "_background",
+        "_held",
+        "_interrupt",
+        "_loop",
+        "_pool",
+        "_result",
+        "_site",
+        "_task",
+        "cancel_reason",
+        "entry",
+        "lease",
+        "run",
+        "shielded",
+        "thread",
+        "transaction_used",
+    )
+
+    def __init__(
+        self,
+        lease: Lease,
+        entry: Entry,
+        site: Site,
+        held: HeldLeases,
+        pool: Pool,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.lease = lease
+        self.entry = entry
+        self._site = site
+        self._held = held
+        self._pool = pool
+        self._loop = loop
+        self._task: asyncio.Task[Any] | None = None
+        self._interrupt: Interrupt | None = None
+        self._background: set[asyncio.Task[None]] | None = None
+        self._result: Any = None
+        self.cancel_reason: str | None = None
+        self.thread: Future[Any] | None = None
+        """The thread that a `def` handler runs in."""
+        self.transaction_used: JobTransaction | None = None
+        self.shielded = False
+        """Whether a commit is under way, which nothing may interrupt."""
+        self.run = JobRun(
+            lease,
+            self,
+            app=site.app,
+            queue=lease.token.key.queue[len(site.prefix) :],
+            payload=None,
+            context=site.context,
+            logger=_JOB_LOGGER,
+        )
+
+    @property
+    def lease_lost(self) -> bool:
+        """Whether another worker may run this job by now."""
+        return self._interrupt is Interrupt.LOST
+
+    @property
+    def committed(self) -> bool:
+        """Whether a transaction of the handler has completed the job already."""
+        return self.transaction_used is not None and self.transaction_used.committed
+
+    async def perform(self) -> Ending | None:
+        """Run the handler; `None` means that the outcome must not be settled from here."""
+        self._task = asyncio.current_task()
+        try:
+            self.run.payload = self.entry.job.payload_codec.decode(self.lease.payload)
+        except InvalidPayload as error:
+            return parked(self.lease, error, self._site.options.park_time)
+        deadline = None
+        try:
+            if self.lease.timeout is not None:
+                deadline = self._loop.call_later(
+                    self.lease.timeout.total_seconds(), self.interrupt, Interrupt.TIMEOUT
+                )
+            if Event.START in self.entry.hooks:
+                await tell(self.entry, Event.START, self.run)
+            returned = await self._call_handler()
+            if self.committed or self.lease_lost:
+                return None
+            return Ending(Complete(self.encode_result(returned)), returned)
+        except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001  any handler
+            return self._ending_of(error)
+        finally:
+            if deadline is not None:
+                deadline.cancel()
+            if self._background:
+                await asyncio.wait(self._background)
+
+    def interrupt(self, reason: Interrupt) -> None:
+        """Stop the run: cancel its task, unless it is committing or already being stopped."""
+        if self.shielded or self.committed:
+            return
+        if self._interrupt is not None and reason is not Interrupt.LOST:
+            return
+        # A thread cannot be stopped. It is left alone, and its outcome decides: only a time-out
+        # and a lost lease go on without it.
+        if self.thread is not None and reason in (Interrupt.CANCEL, Interrupt.SHUTDOWN):
+            return
+        self._interrupt = reason
+        if self._task is not None:
+            self._task.cancel()
+
+    def request_cancel(self, reason: str) -> None:
+        """Note that a cancel was requested, and stop the run if it can be stopped."""
+        if self.cancel_reason is None:
+            self.cancel_reason = reason
+            self.interrupt(Interrupt.CANCEL)
+
+    def encode_result(self, result: Any) -> bytes | None:
+        """Return the result as it is stored; `None` where nothing is.
+
+        Raises:
+            UnserializableResult: if it cannot be written as its annotation says, or is too large.
+        """
+        data = self.entry.job.result_codec.encode(result)
+        if data is None or not self._site.can(Capability.RESULTS):
+            return None
+        if len(data) > self._site.driver.info.max_payload:
+            raise UnserializableResult(
+                f"{self.lease.name} returned {len(data):,} bytes; "
+                f"{self._site.driver.info.name} keeps at most "
+                f"{self._site.driver.info.max_payload:,}: store it elsewhere and return a reference"
+            )
+        return data
+
+    def progress(self, progress: Progress) -> Awaitable[None]:
+        """Store the progress with the next heartbeat, which comes at once; tell the hooks."""
+        if self._site.can(Capability.RESULTS):
+            data = to_json({"percent": progress.percent, "message": progress.message})
+            self._held.report(self.lease.token, progress=data)
+        if Event.PROGRESS not in self.entry.hooks:
+            return _Done()
+        hooks = tell(self.entry, Event.PROGRESS, self.run, progress)
+        if self.thread is not None:
+            asyncio.run_coroutine_threadsafe(hooks, self._loop)
+            return _Done()
+        task = self._loop.create_task(hooks)
+        if self._background is None:
+            self._background = set()
+        self._background.add(task)
+        return asyncio.shield(task)
+
+    def log(self, entry: dict[str, Any]) -> None:
+        """Store a log entry with the next heartbeat, cut if it is too long."""
+        if self._site.can(Capability.RESULTS):
+            data = to_json({"at": self._site.clock.now(), **entry}, fallback=str)
+            if len(data) > MAX_LOG_BYTES:
+                short = str(entry["message"])[: MAX_LOG_BYTES // 16]
+                data = to_json({"at": self._site.clock.now(), "message": short, "cut": True})
+            self._held.report(self.lease.token, entry=data)
+
+    def set_result(self, result: Any) -> None:
+        """Note the result that the transaction of this run stores."""
+        self._result = result
+
+    def transaction(self, connection: Any) -> AbstractAsyncContextManager[Any]:
+        """Begin the transaction that completes this run."""
+        return JobTransaction(self, self._site, self._held, connection)
+
+    @property
+    def result(self) -> Any:
+        """What `set_result` was given."""
+        return self._result
+
+    async def _call_handler(self) -> Any:
+        handler = self.entry.job.handler
+        run = self.run
+        arguments = (run.payload, run.context, run)[: handler.arity]
+        if handler.is_async:
+            return await handler.function(*arguments)
+        context = contextvars.copy_context()
+        self.thread = self._pool.submit(context.run, handler.function, *arguments)
+        returned = await asyncio.wrap_future(self.thread)
+        return await returned if inspect.isawaitable(returned) else returned
+
+    def _ending_of(self, error: BaseException) -> Ending | None:
+        if self.committed:
+            _JOB_LOGGER.error(
+                "job %s (%s) had committed its completion when its handler raised",
+                self.run.id,
+                self.run.name,
+                exc_info=error,
+            )
+        if self.committed or self.lease_lost:
+            return None
+        match self._interrupt:
+            case Interrupt.CANCEL:
+                return Ending(Cancel(self.cancel_reason or ""))
+            case Interrupt.SHUTDOWN:
+                return released()
+            case Interrupt.TIMEOUT:
+                error = _timed_out(self.lease, self.lease.timeout)
+            case _:
+                pass
+        return failed(error, self.lease, self.entry, self._site.random)
+
+
+class _Done:
+    """An awaitable that is done."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+def _timed_out(lease: Lease, timeout: timedelta | None) -> JobTimeout:
+    seconds = 0.0 if timeout is None else timeout.total_seconds()
+    return JobTimeout(f"{lease.name} took longer than its timeout of {seconds:g} s")

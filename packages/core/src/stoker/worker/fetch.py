@@ -1,0 +1,113 @@
+"""Claims jobs for free slots, and sleeps while there is nothing to claim."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from stoker.driver import Capability, Claimed, Want
+from stoker.worker.execute import Executor
+from stoker.worker.link import Link
+from stoker.worker.service import Service
+from stoker.worker.site import Site
+from stoker.worker.slots import Slots
+
+__all__ = ["Fetcher"]
+
+_LONGEST_SLEEP: Final = timedelta(seconds=5)
+"""A lost wake-up costs no more than this."""
+
+
+class Fetcher(Service):
+    """Turns free slots into claims, and claims into running jobs.
+
+    A claim is never cancelled, because its jobs would be lost until they are reaped: on stop the
+    one in flight is awaited, and what it brings is released.
+
+    Args:
+        worker: the name under which leases are taken.
+        work: set by others when there may be something to claim.
+        learned_due: told how long it is to the earliest delayed job, with every claim.
+    """
+
+    name: ClassVar[str] = "fetcher"
+
+    def __init__(
+        self,
+        site: Site,
+        link: Link,
+        slots: Slots,
+        executor: Executor,
+        worker: str,
+        *,
+        work: asyncio.Event,
+        learned_due: Callable[[timedelta | None], None],
+    ) -> None:
+        super().__init__()
+        self._site = site
+        self._link = link
+        self._slots = slots
+        self._executor = executor
+        self._worker = worker
+        self._learned_due = learned_due
+        self._work = work
+        self._claim: asyncio.Task[Claimed] | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Claim while there are slots and jobs, else wait for one of them."""
+        queues = list(self._site.queues)
+        wakes = self._site.can(Capability.WAKEUP)
+        sleep = _LONGEST_SLEEP if wakes else self._site.options.poll_time
+        hungry = queues
+        while True:
+            wants = self._slots.wants(hungry)
+            if not wants:
+                await self._slots.freed()
+                continue
+            # Cleared before the claim: a hint that comes while it is under way must not be lost.
+            self._work.clear()
+            gave = self._start(await self._claim_for(wants))
+            # A queue that gave something may have more, and is asked again at once. When none
+            # has anything, the worker sleeps.
+            hungry = [queue for queue in hungry if queue in gave]
+            if not hungry:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._work.wait(), sleep.total_seconds())
+                hungry = queues
+
+    async def stop(self) -> None:
+        """Stop claiming; release what a claim in flight still brings."""
+        self._stopping = True
+        await super().stop()
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            await asyncio.wait([claim])
+            if claim.exception() is None:
+                for lease in claim.result().leases:
+                    self._executor.release(lease)
+
+    def _start(self, claimed: Claimed) -> set[str]:
+        self._learned_due(claimed.next_due_in)
+        for lease in claimed.leases:
+            self._executor.start(lease)
+        return {lease.token.key.queue for lease in claimed.leases}
+
+    async def _claim_for(self, wants: list[Want]) -> Claimed:
+        self._claim = asyncio.ensure_future(self._link.call("claim", lambda: self._ask(wants)))
+        claimed = await asyncio.shield(self._claim)
+        self._claim = None
+        return claimed
+
+    async def _ask(self, wants: list[Want]) -> Claimed:
+        if self._stopping:
+            return Claimed([], None)
+        return await self._link.driver.claim(
+            wants,
+            worker=self._worker,
+            lease=self._site.options.lease_time,
+            now=self._site.clock.given(),
+        )

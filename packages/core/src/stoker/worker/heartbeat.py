@@ -1,0 +1,107 @@
+"""Keeps the leases of running jobs alive, stores their reports, and learns of cancels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import ClassVar, Final, TypeAlias
+
+from stoker.driver import Extended, ExtendStatus, Extension, Token
+from stoker.worker.held import HeldLeases
+from stoker.worker.link import Link
+from stoker.worker.service import Service
+from stoker.worker.site import Site
+
+__all__ = ["Heartbeat"]
+
+Learned: TypeAlias = Callable[[Token, Extended], None]
+
+_BUSY_PAUSE: Final = 0.25
+_BUSY_PATIENCE: Final = 5.0
+
+
+class Heartbeat(Service):
+    """Extends all held leases at an interval, and reports between beats.
+
+    Args:
+        held: the leases to keep alive.
+        learned: told the answer for every token that was not simply extended.
+    """
+
+    name: ClassVar[str] = "heartbeat"
+
+    def __init__(self, site: Site, link: Link, held: HeldLeases, learned: Learned) -> None:
+        super().__init__()
+        self._site = site
+        self._link = link
+        self._learned = learned
+        self._loop = asyncio.get_running_loop()
+        self._wanted = asyncio.Event()
+        self._all_wanted = False
+        self._held = held
+        held.reported = self._reported
+
+    def beat_now(self) -> None:
+        """Extend all leases without waiting for the next beat: a cancel may have been requested."""
+        self._all_wanted = True
+        self._wanted.set()
+
+    async def beat(self) -> None:
+        """Extend all leases once, and wait for the answers."""
+        await self._extend(self._held.extensions(only_reports=False))
+
+    async def run(self) -> None:
+        """Beat at the interval; store reports as they come."""
+        interval = self._site.options.heartbeat_time.total_seconds()
+        due = self._loop.time() + interval
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), max(due - self._loop.time(), 0))
+            every_one = self._all_wanted or self._loop.time() >= due
+            self._wanted.clear()
+            self._all_wanted = False
+            if every_one:
+                due = self._loop.time() + interval
+            await self._extend(self._held.extensions(only_reports=not every_one))
+
+    def _reported(self) -> None:
+        # From any thread, also after the loop of a stopped worker is closed.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._wanted.set)
+
+    async def _extend(self, items: list[Extension]) -> None:
+        limit = self._link.driver.info.max_batch
+        patience = self._loop.time() + _BUSY_PATIENCE
+        while items:
+            busy: list[Extension] = []
+            for start in range(0, len(items), limit):
+                busy += await self._send(items[start : start + limit])
+            items = busy
+            if items and self._loop.time() >= patience:
+                # The next beat takes them up again.
+                for item in items:
+                    self._held.give_back(item)
+                return
+            if items:
+                await asyncio.sleep(_BUSY_PAUSE)
+
+    async def _send(self, items: list[Extension]) -> list[Extension]:
+        try:
+            answers = await self._link.call("extend", lambda: self._ask(items))
+        except asyncio.CancelledError:
+            for item in items:
+                self._held.give_back(item)
+            raise
+        busy = []
+        for item, answer in zip(items, answers, strict=True):
+            if answer.status is ExtendStatus.BUSY:
+                busy.append(item)
+            elif answer.status is not ExtendStatus.EXTENDED or answer.cancel_reason is not None:
+                self._learned(item.token, answer)
+        return busy
+
+    async def _ask(self, items: list[Extension]) -> list[Extended]:
+        return await self._link.driver.extend(
+            items, lease=self._site.options.lease_time, now=self._site.clock.given()
+        )

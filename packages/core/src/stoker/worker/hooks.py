@@ -1,0 +1,41 @@
+"""Calling hooks: in order, and never at the cost of the job."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import Any
+
+from stoker.driver import JobState
+from stoker.router import Entry, Event, JobRun
+
+__all__ = ["events_for", "tell"]
+
+log = logging.getLogger("stoker.worker")
+
+
+def events_for(state: JobState, *, retried: bool) -> tuple[Event, ...]:
+    """Return what the hooks are told when a run led to `state`.
+
+    `retried`: the state came of a failed attempt, not of a snooze or a release.
+    """
+    match state:
+        case JobState.COMPLETED:
+            return (Event.SUCCESS, Event.COMPLETE)
+        case JobState.FAILED:
+            return (Event.FAILURE, Event.COMPLETE)
+        case JobState.CANCELLED:
+            return (Event.COMPLETE,)
+        case _:
+            return (Event.RETRY,) if retried else ()
+
+
+async def tell(entry: Entry, event: Event, run: JobRun, *details: Any) -> None:
+    """Call the hooks for `event`; their errors are logged and go no further."""
+    for hook in entry.hooks.get(event, ()):
+        try:
+            answer = hook(run, *details)
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception:
+            log.exception("a hook for %s of job %s (%s) failed", event.value, run.id, run.name)

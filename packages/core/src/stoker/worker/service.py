@@ -1,0 +1,48 @@
+"""The one contract of everything that runs inside a worker: start, stop, and die loudly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+__all__ = ["Service"]
+
+
+class Service(ABC):
+    """A loop in a task of its own.
+
+    `run` goes on until it is cancelled. If it ends in any other way, that is a defect: the worker
+    is told, and stops.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Do the work, until cancelled."""
+
+    def start(self, died: Callable[[str, BaseException | None], None]) -> None:
+        """Run in a task; `died(name, error)` is called if it ends by itself."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                died(self.name, task.exception())
+
+        self._task = asyncio.create_task(self.run(), name=f"stoker-{self.name}")
+        self._task.add_done_callback(ended)
+
+    async def stop(self) -> None:
+        """Cancel the loop and wait until it has ended."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            # A loop that died has already told the worker why.
+            await self._task
+        self._task = None
