@@ -51,5 +51,7 @@ class Context:
     async def leave(self) -> None:
         """Leave the lifespan, if it was entered."""
         entered, self._entered = self._entered, None
+        # The app may be opened again on another event loop.
+        self._lock = asyncio.Lock()
         if entered is not None:
             await entered.__aexit__(None, None, None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from stoker.driver import DriverInfo, Enqueued, NewJob
+from stoker.driver.batches import batches, size_of_job
 from stoker.errors import DriverError, DriverUnavailable
 
 __all__ = ["Interrupted", "enqueue"]
@@ -45,7 +46,7 @@ async def enqueue(
     answers: list[Enqueued | None] = [None] * len(jobs)
     # Sorted by key, so that two batches which meet never wait for each other's rows.
     order = sorted(range(len(jobs)), key=lambda index: jobs[index].key)
-    for chunk in _chunks(jobs, order, info):
+    for chunk in batches(order, lambda index: size_of_job(jobs[index]), info):
         try:
             stored = await _send([jobs[index] for index in chunk], send, again=again)
         except DriverError as error:
@@ -64,17 +65,3 @@ async def _send(jobs: Sequence[NewJob], send: Send, *, again: bool) -> list[Enqu
         except DriverUnavailable:
             await asyncio.sleep(wait)
     return await send(jobs)
-
-
-def _chunks(jobs: Sequence[NewJob], order: list[int], info: DriverInfo) -> Iterator[list[int]]:
-    chunk: list[int] = []
-    size = 0
-    for index in order:
-        payload = len(jobs[index].payload)
-        if chunk and (len(chunk) == info.max_batch or size + payload > info.max_batch_bytes):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(index)
-        size += payload
-    if chunk:
-        yield chunk

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from stoker.driver import Inspector, JobKey, JobState
+from stoker.errors import DriverUnavailable, NotOpen
 from stoker.job import TERMINAL_STATES
 
 __all__ = ["Waiting"]
@@ -50,12 +51,11 @@ class Waiting:
                     del self._waiters[key]
 
     async def close(self) -> None:
-        """Stop waiting; those who still wait are cancelled."""
+        """Stop waiting; those who still wait get an error."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        for future in [future for waiters in self._waiters.values() for future in waiters]:
-            future.cancel()
+        self._fail(NotOpen("the app was closed while a result was waited for"))
 
     async def _watch(self) -> None:
         pause = _FIRST_PAUSE
@@ -63,6 +63,9 @@ class Waiting:
             self._look.clear()
             try:
                 found = await self._resolve(list(self._waiters)[:_BATCH])
+            except DriverUnavailable:
+                # The callers' timeouts say how long an outage may last.
+                found = 0
             except Exception as error:  # noqa: BLE001  the callers get it, whatever it is
                 self._fail(error)
                 return

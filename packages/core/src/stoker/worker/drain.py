@@ -10,6 +10,7 @@ from stoker.worker.execute import Executor
 from stoker.worker.heartbeat import Heartbeat
 from stoker.worker.held import HeldLeases
 from stoker.worker.link import Link
+from stoker.worker.purge import purge
 from stoker.worker.reap import reap
 from stoker.worker.recur import fire_due, store_schedules
 from stoker.worker.settle import Settler
@@ -55,6 +56,7 @@ class _Drain:
             claimed = await self._step()
             runs += claimed
             if not moved and not claimed:
+                await self._purge()
                 return runs
 
     async def stop(self) -> None:
@@ -72,6 +74,10 @@ class _Drain:
             self._executor.reaped(one)
         promoted = await site.driver.promote(queues, limit=1_000, now=site.clock.given())
         return fired + len(reaped) + promoted.count
+
+    async def _purge(self) -> None:
+        for queue in self._site.queues:
+            await purge(self._site, queue)
 
     async def _step(self) -> int:
         site = self._site

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 from random import Random
@@ -31,6 +32,8 @@ __all__ = ["Ending", "expired", "failed", "parked", "released"]
 log = logging.getLogger("stoker.worker")
 
 _LONGEST_PARK: Final = timedelta(minutes=1)
+_MOST_SNOOZES: Final = 10_000
+"""A job that is snoozed for ever is a mistake, and would never show."""
 _SHORTEST_PARK: Final = timedelta(seconds=1)
 
 
@@ -47,15 +50,18 @@ class Ending:
 def failed(error: BaseException, lease: Lease, entry: Entry, random: Random) -> Ending:
     """Return the ending of a run whose handler raised `error`."""
     match error:
-        case raised.Snooze():
+        case raised.Snooze() if lease.snoozes < _MOST_SNOOZES:
             return Ending(Snooze(After(error.delay)))
+        case raised.Snooze():
+            error = RuntimeError(f"{lease.name} was snoozed {lease.snoozes:,} times")
+            return Ending(Fail(describe(error, lease.attempt)), error)
         case raised.Cancel():
             return Ending(Cancel(error.reason))
         case raised.Fail():
             error = error.__cause__ or error
         case UnserializableResult():
             pass
-        case _ if isinstance(error, entry.settings.retry_on):
+        case _ if isinstance(error, (entry.settings.retry_on, asyncio.CancelledError)):
             wait = After(_wait(lease, entry, random))
             return Ending(Retry(wait, describe(error, lease.attempt)), error)
     return Ending(Fail(describe(error, lease.attempt)), error)

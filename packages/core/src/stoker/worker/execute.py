@@ -16,6 +16,7 @@ from stoker.driver import (
     JobState,
     Lease,
     Reaped,
+    Release,
     Retry,
     Settled,
     Settlement,
@@ -73,6 +74,7 @@ class Executor:
             return
         execution = Execution(lease, entry, self._site, self._held, self._pool, self._loop)
         if expired(lease):
+            execution.load_payload()
             self._settle(lease, Ending(Cancel("expired")), execution)
             return
         self._slots.take(lease.token.key.queue)
@@ -115,6 +117,7 @@ class Executor:
             f"crash {lease.crashes} of this job"
         )
         execution = Execution(lease, entry, self._site, self._held, self._pool, self._loop)
+        execution.load_payload()
         self._spawn(self._tell(execution, reaped.state, error, retried=False))
 
     def interrupt_all(self) -> int:
@@ -161,6 +164,8 @@ class Executor:
     def _settle(self, lease: Lease, ending: Ending, execution: Execution | None) -> None:
         outcome = ending.outcome
         assert outcome is not None
+        if isinstance(outcome, Release) and outcome.parked:
+            log.warning("job %s is put back: %s", lease.token.key.id, ending.detail)
         reports = self._held.remove(lease.token)
         if reports is None:
             settlement = Settlement(lease.token, outcome)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import logging
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor as Pool
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
@@ -29,6 +30,7 @@ from stoker.worker.transaction import JobTransaction
 
 __all__ = ["Execution", "Interrupt"]
 
+_MESSAGE_CHARACTERS: Final = 1_000
 _JOB_LOGGER: Final = logging.getLogger("stoker.jobs")
 
 
@@ -49,6 +51,7 @@ class Execution:
         "_held",
         "_interrupt",
         "_loop",
+        "_over",
         "_pool",
         "_result",
         "_site",
@@ -79,6 +82,7 @@ class Execution:
         self._loop = loop
         self._task: asyncio.Task[Any] | None = None
         self._interrupt: Interrupt | None = None
+        self._over = False
         self._background: set[asyncio.Task[None]] | None = None
         self._result: Any = None
         self.cancel_reason: str | None = None
@@ -107,6 +111,11 @@ class Execution:
         """Whether a transaction of the handler has completed the job already."""
         return self.transaction_used is not None and self.transaction_used.committed
 
+    def load_payload(self) -> None:
+        """Give hooks the payload of a job whose handler did not run, if it can be read."""
+        with contextlib.suppress(InvalidPayload):
+            self.run.payload = self.entry.job.payload_codec.decode(self.lease.payload)
+
     async def perform(self) -> Ending | None:
         """Run the handler; `None` means that the outcome must not be settled from here."""
         self._task = asyncio.current_task()
@@ -129,6 +138,8 @@ class Execution:
         except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001  any handler
             return self._ending_of(error)
         finally:
+            # What comes now is too late: an interrupt must not tear the ending apart.
+            self._over = True
             if deadline is not None:
                 deadline.cancel()
             if self._background:
@@ -136,7 +147,7 @@ class Execution:
 
     def interrupt(self, reason: Interrupt) -> None:
         """Stop the run: cancel its task, unless it is committing or already being stopped."""
-        if self.shielded or self.committed:
+        if self._over or self.shielded or self.committed:
             return
         if self._interrupt is not None and reason is not Interrupt.LOST:
             return
@@ -174,7 +185,8 @@ class Execution:
     def progress(self, progress: Progress) -> Awaitable[None]:
         """Store the progress with the next heartbeat, which comes at once; tell the hooks."""
         if self._site.can(Capability.RESULTS):
-            data = to_json({"percent": progress.percent, "message": progress.message})
+            message = progress.message and progress.message[:_MESSAGE_CHARACTERS]
+            data = to_json({"percent": progress.percent, "message": message})
             self._held.report(self.lease.token, progress=data)
         if Event.PROGRESS not in self.entry.hooks:
             return _Done()
@@ -186,6 +198,7 @@ class Execution:
         if self._background is None:
             self._background = set()
         self._background.add(task)
+        task.add_done_callback(self._background.discard)
         return asyncio.shield(task)
 
     def log(self, entry: dict[str, Any]) -> None:
@@ -217,9 +230,13 @@ class Execution:
         if handler.is_async:
             return await handler.function(*arguments)
         context = contextvars.copy_context()
-        self.thread = self._pool.submit(context.run, handler.function, *arguments)
+        self.thread = self._pool.submit(context.run, _in_thread, handler.function, arguments)
         returned = await asyncio.wrap_future(self.thread)
         return await returned if inspect.isawaitable(returned) else returned
+
+    def _is_torn_down(self) -> bool:
+        # Cancelled by somebody else than the worker, as a closing event loop does with all tasks.
+        return self._task is not None and self._task.cancelling() > 0
 
     def _ending_of(self, error: BaseException) -> Ending | None:
         if self.committed:
@@ -238,9 +255,19 @@ class Execution:
                 return released()
             case Interrupt.TIMEOUT:
                 error = _timed_out(self.lease, self.lease.timeout)
+            case _ if isinstance(error, asyncio.CancelledError) and self._is_torn_down():
+                return released()
             case _:
                 pass
         return failed(error, self.lease, self.entry, self._site.random)
+
+
+def _in_thread(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    except StopIteration as error:
+        # It cannot pass through a future: whoever awaits it would wait for ever.
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 class _Done:

@@ -67,6 +67,8 @@ class Fetcher(Service):
             wants = self._slots.wants(hungry)
             if not wants:
                 await self._slots.freed()
+                # Every queue gets its turn, also those that had nothing the last time.
+                hungry = queues
                 continue
             # Cleared before the claim: a hint that comes while it is under way must not be lost.
             self._work.clear()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final, TypeAlias
 
 from stoker.driver import Extended, ExtendStatus, Extension, Token
+from stoker.driver.batches import batches, size_of_extension
 from stoker.worker.held import HeldLeases
 from stoker.worker.link import Link
 from stoker.worker.service import Service
@@ -71,12 +72,12 @@ class Heartbeat(Service):
             self._loop.call_soon_threadsafe(self._wanted.set)
 
     async def _extend(self, items: list[Extension]) -> None:
-        limit = self._link.driver.info.max_batch
+        info = self._link.driver.info
         patience = self._loop.time() + _BUSY_PATIENCE
         while items:
             busy: list[Extension] = []
-            for start in range(0, len(items), limit):
-                busy += await self._send(items[start : start + limit])
+            for batch in batches(items, size_of_extension, info):
+                busy += await self._send(batch)
             items = busy
             if items and self._loop.time() >= patience:
                 # The next beat takes them up again.

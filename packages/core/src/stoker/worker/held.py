@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from stoker.driver import Extension, Token
 
 __all__ = ["HeldLeases", "Reports"]
+
+_NEWEST_LOGS: Final = 100
+"""The store keeps no more."""
 
 
 class Reports:
@@ -60,6 +64,7 @@ class HeldLeases:
                 reports.progress = progress
             if entry is not None:
                 reports.logs.append(entry)
+                del reports.logs[:-_NEWEST_LOGS]
         if self.reported is not None:
             self.reported()
 
@@ -88,4 +93,4 @@ class HeldLeases:
                 reports = self._reports[item.token] = Reports()
             if reports.progress is None:
                 reports.progress = item.progress
-            reports.logs[:0] = item.logs
+            reports.logs = [*item.logs, *reports.logs][-_NEWEST_LOGS:]

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import ClassVar, Final
 
 from stoker.worker.link import Link
 from stoker.worker.service import Service
 from stoker.worker.site import Site
 
-__all__ = ["Purger"]
+__all__ = ["Purger", "purge"]
 
 _LIMIT: Final = 1_000
 _BREATH: Final = 0.05
 """Between two bites of a large purge, so that claims and settlements come in between."""
+
+
+async def purge(site: Site, queue: str) -> None:
+    """Delete what nothing keeps, a bite at a time."""
+    while True:
+        deleted = await site.driver.purge(
+            queue, site.retention, limit=_LIMIT, now=site.clock.given()
+        )
+        if deleted < _LIMIT:
+            return
+        await asyncio.sleep(_BREATH)
 
 
 class Purger(Service):
@@ -33,18 +45,4 @@ class Purger(Service):
             # A share of chance, so that the workers of a site do not all purge at once.
             await asyncio.sleep(interval * (0.5 + self._site.random.random() / 2))
             for queue in self._site.queues:
-                await self._purge_all(queue)
-
-    async def _purge_all(self, queue: str) -> None:
-        while True:
-            if await self._purge(queue) < _LIMIT:
-                return
-            await asyncio.sleep(_BREATH)
-
-    async def _purge(self, queue: str) -> int:
-        return await self._link.call(
-            "purge",
-            lambda: self._site.driver.purge(
-                queue, self._site.retention, limit=_LIMIT, now=self._site.clock.given()
-            ),
-        )
+                await self._link.call("purge", partial(purge, self._site, queue))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import timedelta
 from typing import ClassVar, Final
 
@@ -53,15 +54,20 @@ class Reaper(Service):
     async def run(self) -> None:
         """Reap at an interval of a sixth of a lease."""
         lease = self._site.options.lease_time
-        was_steady = False
+        interval = lease.total_seconds() / 6
+        in_touch = False
         while True:
-            await asyncio.sleep(lease.total_seconds() / 6)
-            steady = self._link.steady_for(lease / 2)
-            if steady and not was_steady:
+            began = time.monotonic()
+            await asyncio.sleep(interval)
+            # A loop that was blocked for a while may have let its own leases expire.
+            overslept = time.monotonic() - began > 2 * interval
+            if not self._link.steady_for(lease / 2):
+                in_touch = False
+                continue
+            if overslept or not in_touch:
                 await self._heartbeat.beat()
-            was_steady = steady
-            if steady:
-                await self._reap()
+                in_touch = True
+            await self._reap()
 
     async def _reap(self) -> None:
         reaped = await self._link.call("reap", lambda: reap(self._site, self._queues))

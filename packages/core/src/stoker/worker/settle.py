@@ -13,6 +13,7 @@ from typing import ClassVar, TypeAlias
 
 from stoker.clock import Clock
 from stoker.driver import Fail, Settled, Settlement, SettleStatus
+from stoker.driver.batches import batches, size_of_settlement
 from stoker.errors import InvalidInput, Unsupported
 from stoker.worker.failure import describe
 from stoker.worker.link import Link
@@ -51,19 +52,22 @@ class Settler(Service):
 
     async def run(self) -> None:
         """Flush whenever there is something to flush."""
-        limit = self._link.driver.info.max_batch
+        info = self._link.driver.info
         while True:
             await self._wanted.wait()
-            batch, self._waiting = self._waiting[:limit], self._waiting[limit:]
-            answers = await self._send([settlement for settlement, _ in batch])
-            if not self._waiting:
-                self._wanted.clear()
-            for (settlement, answered), answer in zip(batch, answers, strict=True):
-                if answer.status in (SettleStatus.STALE, SettleStatus.GONE):
-                    _log_lost(settlement, answer)
-                answered(answer)
+            self._wanted.clear()
+            waiting, self._waiting = self._waiting, []
+            for batch in batches(waiting, lambda item: size_of_settlement(item[0]), info):
+                await self._flush(batch)
             if not self._waiting:
                 self._empty.set()
+
+    async def _flush(self, batch: list[tuple[Settlement, Answered]]) -> None:
+        answers = await self._send([settlement for settlement, _ in batch])
+        for (settlement, answered), answer in zip(batch, answers, strict=True):
+            if answer.status in (SettleStatus.STALE, SettleStatus.GONE):
+                _log_lost(settlement, answer)
+            answered(answer)
 
     async def _send(self, items: list[Settlement]) -> list[Settled]:
         try:

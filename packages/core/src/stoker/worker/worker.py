@@ -108,7 +108,8 @@ class Worker:
             log.warning(
                 "worker %s: %d jobs did not finish in time, giving them back", self.id, running
             )
-            await self._idle_within(_LAST_WORDS)
+            if not await self._idle_within(_LAST_WORDS):
+                log.error("worker %s: some outcomes could not be stored in time", self.id)
         for service in reversed(self._services):
             await service.stop()
         left = self._executor.close()
