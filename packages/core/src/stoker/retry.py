@@ -104,8 +104,8 @@ class Delays:
     def __init__(self, *delays: Seconds, jitter: float = 0.0) -> None:
         if not delays:
             raise InvalidOption("Delays() needs at least one delay, for example Delays(1, 10, 60)")
-        self.delays = tuple(duration("Delays", delay) for delay in delays)
-        self.jitter = jitter
+        self.delays: tuple[timedelta, ...] = tuple(duration("Delays", delay) for delay in delays)
+        self.jitter: float = jitter
         _check(None, jitter)
 
     def __call__(self, attempt: int) -> timedelta:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -47,7 +47,7 @@ class Cron:
     __slots__ = ("expression", "tz")
 
     def __init__(self, expression: str, *, tz: str | tzinfo = "UTC") -> None:
-        self.expression = expression
+        self.expression: str = expression
         self.tz: tzinfo = _zone(tz)
         try:
             CronSim(expression, datetime(2000, 1, 1, tzinfo=self.tz))
@@ -84,7 +84,7 @@ class Every:
     __slots__ = ("interval",)
 
     def __init__(self, interval: Seconds) -> None:
-        self.interval = duration("every", interval, positive=True)
+        self.interval: timedelta = duration("every", interval, positive=True)
 
     def describe(self) -> dict[str, object]:
         """Return the interval in seconds."""

@@ -45,7 +45,7 @@ A = TypeVar("A", default=object)
 P = TypeVar("P")
 R = TypeVar("R")
 
-log = logging.getLogger("stoker")
+log: Final = logging.getLogger("stoker")
 
 DEFAULT_RETENTION: Final = Retention(
     completed=Keep(timedelta(hours=1), newest=10_000),
@@ -161,7 +161,7 @@ class Stoker(Inspection, Generic[A]):
         self._retention = retention
         self._random = random or Random()
         self._autostarted: tuple[asyncio.Task[None], asyncio.Event] | None = None
-        self.jobs = Namespaces(self, self._catalogue)
+        self.jobs: Namespaces = Namespaces(self, self._catalogue)
         """The app's namespaces, for scheduling by name: `app.jobs.emails.schedule(...)`."""
 
     def __repr__(self) -> str:

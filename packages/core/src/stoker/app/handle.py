@@ -29,7 +29,7 @@ class JobHandle(Generic[R_co]):
         self._app = app
         self._entry = entry
         self._key = key
-        self.created = created
+        self.created: bool = created
         """Whether this call stored the job: `False` when its id existed, or when its unique key
         was held; then the handle is that of the job which was there before."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from stoker._value import value
 from stoker.errors import ConfigurationError, DuplicateName, UnknownJob
@@ -123,12 +123,11 @@ class Catalogue:
 
 
 def _named(routers: Routers) -> Iterator[tuple[str, Router[Any]]]:
-    if isinstance(routers, Mapping):
-        pairs = list(routers.items())
-    else:
-        pairs = [(getattr(router, "namespace", ""), router) for router in routers]
-    for namespace, router in pairs:
+    named = isinstance(routers, Mapping)
+    for key in routers:
+        router: object = cast("Mapping[Any, object]", routers)[key] if named else key
         if not isinstance(router, Router):
             raise ConfigurationError(f"jobs= takes routers, and was given {router!r}")
+        namespace = str(key) if named else router.namespace
         check_name("router", namespace)
         yield namespace, router

@@ -47,19 +47,19 @@ class Job(Generic[P, R, Q, T]):
         """What is called, and how."""
         self.name = name
         """The job's name within its router."""
-        self.options = merge(options)
+        self.options: JobOptions = merge(options)
         """The options given for this job, not merged with anything."""
         settings_of(self.options)
         self.recurrence = recurrence
         """When the job recurs by itself; `None` for jobs that are scheduled by hand."""
-        self.takes_payload = input_type not in (None, type(None))
+        self.takes_payload: bool = input_type not in (None, type(None))
         """Whether the job has an input."""
         self.payload_codec: PayloadCodec[P] = PayloadCodec(name, input_type)
         self.result_codec: ResultCodec[R] = ResultCodec(name, handler.result)
-        self.hooks = Hooks()
+        self.hooks: Hooks = Hooks()
         self.__doc__ = handler.function.__doc__
-        self.__name__ = getattr(handler.function, "__name__", name)
-        self.__wrapped__ = handler.function
+        self.__name__: str | None = getattr(handler.function, "__name__", name)
+        self.__wrapped__: Callable[..., Any] = handler.function
 
     def __call__(self, *args: Q.args, **kwargs: Q.kwargs) -> T:
         """Call the handler itself, with nothing around it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -74,8 +75,8 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 def _annotations(function: Callable[..., Any], name: str) -> dict[str, Any]:
-    target = function
-    while hasattr(target, "func"):  # functools.partial
+    target: Any = function
+    while isinstance(target, functools.partial):
         target = target.func
     if not inspect.isroutine(target):
         target = type(target).__call__

@@ -124,7 +124,26 @@ class CallOptions(JobOptions, total=False):
     """The job's id in its queue: a second schedule with the same id stores nothing."""
 
 
-DEFAULTS: Final[JobOptions] = {
+class _AllOptions(TypedDict):
+    """The options of a job, all of them."""
+
+    attempts: int
+    backoff: Backoff
+    retry_on: ErrorTypes
+    timeout: Seconds | None
+    expires: Seconds | datetime | None
+    priority: int
+    queue: str
+    max_crashes: int
+    keep_completed: bool | Seconds
+    keep_failed: bool | Seconds
+    keep_cancelled: bool | Seconds
+    unique: Unique | None
+    tags: Collection[str]
+    metadata: Mapping[str, str]
+
+
+DEFAULTS: Final[_AllOptions] = {
     "attempts": 1,
     "backoff": Exponential(1.0, cap=3600, jitter=0.1),
     "retry_on": Exception,
@@ -184,7 +203,7 @@ def settings_of(options: JobOptions) -> Settings:
     Raises:
         InvalidOption: for a value out of its range.
     """
-    given: JobOptions = {**DEFAULTS, **options}
+    given = cast("_AllOptions", {**DEFAULTS, **options})
     timeout, expires = given["timeout"], given["expires"]
     settings = Settings(
         attempts=_whole("attempts", given["attempts"], 1, 1_000_000),
@@ -242,7 +261,7 @@ def _expires(expires: Seconds | datetime | None) -> timedelta | datetime | None:
     return duration("expires", expires)
 
 
-def _keep(options: JobOptions) -> KeepFor | None:
+def _keep(options: _AllOptions) -> KeepFor | None:
     ages = [
         _keep_age("keep_completed", options["keep_completed"]),
         _keep_age("keep_failed", options["keep_failed"]),

@@ -50,12 +50,12 @@ class Router(Generic[C_contra]):
     def __init__(self, namespace: str, **options: Unpack[JobOptions]) -> None:
         check_name("router", namespace)
         self.namespace = namespace
-        self.options = merge(options)
+        self.options: JobOptions = merge(options)
         """The options given for this router, not merged with anything."""
         settings_of(self.options)
         self.jobs: dict[str, Job[Any, Any, ..., Any]] = {}
         """The router's jobs by name."""
-        self.hooks = Hooks()
+        self.hooks: Hooks = Hooks()
 
     def __repr__(self) -> str:
         return f"<Router {self.namespace}: {', '.join(self.jobs) or 'no jobs'}>"

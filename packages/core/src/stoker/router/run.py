@@ -116,15 +116,15 @@ class JobRun:
     ) -> None:
         self._lease = lease
         self._port = port
-        self.app = app
+        self.app: Scheduling = app
         """The application: `await job.app.schedule(...)` schedules further jobs."""
-        self.queue = queue
+        self.queue: str = queue
         """The queue that the job waited in, without the application's prefix."""
-        self.payload = payload
+        self.payload: Any = payload
         """The validated payload."""
-        self.context = context
+        self.context: Any = context
         """The application's context; `None` when it has none."""
-        self.logger = logger
+        self.logger: logging.Logger = logger
         """The logger `stoker.jobs`."""
 
     def __repr__(self) -> str:

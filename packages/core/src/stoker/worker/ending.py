@@ -29,7 +29,7 @@ from stoker.worker.failure import describe
 
 __all__ = ["Ending", "expired", "failed", "parked", "released"]
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 _LONGEST_PARK: Final = timedelta(minutes=1)
 _MOST_SNOOZES: Final = 10_000

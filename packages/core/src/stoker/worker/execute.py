@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Final
 
 from stoker.driver import (
     Cancel,
@@ -35,7 +35,7 @@ from stoker.worker.slots import Slots
 
 __all__ = ["Executor"]
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 
 class Executor:

@@ -74,8 +74,8 @@ class Execution:
         pool: Pool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.lease = lease
-        self.entry = entry
+        self.lease: Lease = lease
+        self.entry: Entry = entry
         self._site = site
         self._held = held
         self._pool = pool
@@ -89,9 +89,9 @@ class Execution:
         self.thread: Future[Any] | None = None
         """The thread that a `def` handler runs in."""
         self.transaction_used: JobTransaction | None = None
-        self.shielded = False
+        self.shielded: bool = False
         """Whether a commit is under way, which nothing may interrupt."""
-        self.run = JobRun(
+        self.run: JobRun = JobRun(
             lease,
             self,
             app=site.app,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import Any
+from typing import Any, Final
 
 from stoker.driver import JobState
 from stoker.router import Entry, Event, JobRun
 
 __all__ = ["events_for", "tell"]
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 
 def events_for(state: JobState, *, retried: bool) -> tuple[Event, ...]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from random import Random
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from stoker.driver import Driver
 from stoker.errors import DriverUnavailable
@@ -20,7 +20,7 @@ T = TypeVar("T")
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 5.0
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 
 class Link:

@@ -18,7 +18,7 @@ from stoker.worker.site import Site
 
 __all__ = ["Reaper", "reap"]
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 _LIMIT: Final = 1_000
 _ERROR: Final = describe(

@@ -26,7 +26,7 @@ from stoker.worker.site import Site
 
 __all__ = ["Recurrer", "fire_due", "store_schedules"]
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 _LONGEST_SLEEP: Final = timedelta(seconds=30)
 _SHORTEST_SLEEP: Final = timedelta(milliseconds=20)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from stoker.clock import Clock
 from stoker.driver import Fail, Settled, Settlement, SettleStatus
@@ -23,7 +23,7 @@ __all__ = ["Settler"]
 
 Answered: TypeAlias = Callable[[Settled], None]
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 
 class Settler(Service):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from stoker.driver import (
     IMMEDIATELY,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JobTransaction"]
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 
 class JobTransaction:
@@ -40,7 +40,7 @@ class JobTransaction:
         self._held = held
         self._connection = connection
         self._block: AbstractAsyncContextManager[Any] | None = None
-        self.committed = False
+        self.committed: bool = False
 
     async def __aenter__(self) -> Any:
         if not self._site.can(Capability.TRANSACTIONAL):

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+from typing import Final
 
 from stoker.driver import Capability
 from stoker.errors import DriverError, WorkerCrashed
@@ -28,7 +29,7 @@ from stoker.worker.slots import Slots
 
 __all__ = ["Worker"]
 
-log = logging.getLogger("stoker.worker")
+log: Final = logging.getLogger("stoker.worker")
 
 _LAST_WORDS = 5.0
 """Seconds for interrupted handlers to clean up, and for the last settlements to arrive."""
@@ -46,7 +47,7 @@ class Worker:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.id: str = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         """Random for each start, so that a new worker is never mistaken for a dead one."""
         self._death: asyncio.Future[WorkerCrashed] = asyncio.get_running_loop().create_future()
         link = Link(site.driver, site.random)
