@@ -6,10 +6,10 @@ import re
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from stoker.driver import Driver
+from stoker.driver import Driver, missing_operations
 from stoker.errors import ConfigurationError, UnknownScheme
 
-__all__ = ["ENTRY_POINTS", "driver_for", "installed_schemes", "mask"]
+__all__ = ["ENTRY_POINTS", "check_driver", "driver_for", "installed_schemes", "mask"]
 
 ENTRY_POINTS: Final = "stoker.drivers"
 """The entry-point group: the name is a URL scheme, the object a class with `from_url(url)`."""
@@ -41,9 +41,19 @@ def driver_for(url: str) -> Driver:
     if not found:
         raise UnknownScheme(_advice(scheme))
     factory: Any = next(iter(found)).load()
-    driver: object = factory.from_url(url)
-    if not isinstance(driver, Driver):
-        raise ConfigurationError(f"{factory!r}.from_url did not return a driver: {driver!r}")
+    return check_driver(factory.from_url(url))
+
+
+def check_driver(candidate: Any) -> Driver:
+    """Return `candidate` if it has every operation of a driver.
+
+    Raises:
+        ConfigurationError: if it has not; the message says what is missing.
+    """
+    missing = missing_operations(candidate)
+    if missing:
+        raise ConfigurationError(f"{candidate!r} is no driver: it lacks {', '.join(missing)}")
+    driver: Driver = candidate
     return driver
 
 

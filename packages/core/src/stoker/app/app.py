@@ -35,7 +35,7 @@ from stoker.driver import (
 )
 from stoker.errors import PartlyScheduled, UnknownJob, Unsupported
 from stoker.job import PENDING_STATES
-from stoker.registry import driver_for
+from stoker.registry import check_driver, driver_for
 from stoker.router import CallOptions, Catalogue, Entry, Job, JobCall, JobOptions, Router, Routers
 from stoker.worker import Site, Worker, WorkerOptions, run_until_idle
 
@@ -143,7 +143,7 @@ class Stoker(Inspection, Generic[A]):
     ) -> None:
         self._catalogue = Catalogue(jobs, defaults or JobOptions())
         self._context = Context(context, lifespan)
-        opened = driver_for(driver) if isinstance(driver, str) else driver
+        opened = driver_for(driver) if isinstance(driver, str) else check_driver(driver)
         clock = clock or SystemClock()
         if isinstance(autostart_worker, bool):
             self._autostart = WorkerOptions() if autostart_worker else None

@@ -19,7 +19,7 @@ __all__ = ["check_wiring"]
 
 
 def check_wiring(
-    driver: object,
+    driver: Driver,
     catalogue: Catalogue,
     *,
     prefix: str,
@@ -30,13 +30,11 @@ def check_wiring(
     """Refuse an app that could not work.
 
     Raises:
-        ConfigurationError: if the driver is not one, or the clock stands still for a worker.
+        ConfigurationError: if the clock stands still for a worker.
         MissingContext: if a handler wants a context, and there is none.
         MissingCapability: if a job needs what the driver cannot do.
         InvalidOption: if the prefix cannot be part of a queue's name.
     """
-    if not isinstance(driver, Driver):
-        raise ConfigurationError(f"{driver!r} is neither a URL nor a driver")
     if prefix:
         try:
             check_text("prefix", prefix)

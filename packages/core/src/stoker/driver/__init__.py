@@ -41,7 +41,14 @@ from stoker.driver.info import (
     Scope,
 )
 from stoker.driver.jobs import JobRecord, KeepFor, Lease, NewJob, OnConflict, Unique, Until
-from stoker.driver.protocol import Admin, Consumer, Driver, Inspector, Producer
+from stoker.driver.protocol import (
+    Admin,
+    Consumer,
+    Driver,
+    Inspector,
+    Producer,
+    missing_operations,
+)
 from stoker.driver.queries import JobQuery, Keep, Page, QueueStats, Retention
 from stoker.driver.settlements import (
     Cancel,
@@ -124,6 +131,7 @@ __all__ = [
     "When",
     "WorkerPresence",
     "from_micros",
+    "missing_operations",
     "resolve",
     "to_micros",
 ]

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
 from stoker.driver.answers import Changed, Claimed, Enqueued, Promoted, Reaped, Want
 from stoker.driver.info import DriverInfo
@@ -37,7 +37,7 @@ from stoker.driver.settlements import Extended, Extension, Settled, Settlement
 from stoker.driver.times import When
 from stoker.job import JobKey, JobState
 
-__all__ = ["Admin", "Consumer", "Driver", "Inspector", "Producer"]
+__all__ = ["Admin", "Consumer", "Driver", "Inspector", "Producer", "missing_operations"]
 
 
 class Producer(Protocol):
@@ -241,7 +241,6 @@ class Admin(Protocol):
         ...
 
 
-@runtime_checkable
 class Driver(Producer, Consumer, Inspector, Admin, Protocol):
     """One client of one store: all four roles, and a life cycle.
 
@@ -280,3 +279,14 @@ class Driver(Producer, Consumer, Inspector, Admin, Protocol):
             Unsupported: around a client or pool that belongs to the user.
         """
         ...
+
+
+def missing_operations(candidate: object) -> list[str]:
+    """Return the names of what `candidate` lacks to be a `Driver`; empty for a driver."""
+    wanted = {
+        name
+        for role in (Producer, Consumer, Inspector, Admin, Driver)
+        for name in vars(role)
+        if not name.startswith("_")
+    }
+    return sorted(name for name in wanted if not hasattr(candidate, name))

@@ -81,6 +81,8 @@ class Worker:
 
     def start(self) -> None:
         """Start all services."""
+        if self._site.options.debug:
+            _show_logs()
         queues = self._site.queues
         log.info(
             "worker %s: %d jobs at a time from %s",
@@ -158,3 +160,11 @@ class Worker:
             "pid": os.getpid(),
             "concurrency": self._site.options.concurrency,
         }
+
+
+def _show_logs() -> None:
+    """Let the runs be seen in a program that has not set up logging; `debug=True` asks for it."""
+    logger = logging.getLogger("stoker")
+    if not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(logging.INFO)
