@@ -56,7 +56,8 @@ class Wakeup(Protocol):
         The first wait for a queue returns `WORK` at once; from then on hints for it are latched:
         one that arrives between two waits ends the next one at once. So nothing falls into the
         gap between an empty claim and the wait that follows it. A client has one waiter at a
-        time. A paused queue need not give hints for the jobs that it holds back; its resume does.
+        time; a second one is `InvalidInput`. A paused queue need not give hints for the jobs that
+        it holds back; its resume does.
         """
         ...
 
@@ -131,7 +132,8 @@ class Schedules(Protocol):
 
         With the same definition the row stays as it is, and keeps its next tick. With another
         one, definition and next tick are replaced, the version is counted up, and count and last
-        tick are kept. `next_at` is not moved up to `now`: a tick in the past is due.
+        tick are kept. `next_at` is not moved up to `now`: a tick in the past is due. No name is
+        ever given a version twice, also not after a removal.
         """
         ...
 

@@ -25,6 +25,7 @@ __all__ = [
     "check_cancel",
     "check_claim",
     "check_extensions",
+    "check_fire",
     "check_jobs",
     "check_keys",
     "check_lease",
@@ -177,6 +178,18 @@ def check_extensions(info: DriverInfo, items: Sequence[Extension]) -> None:
     _check_tokens(info, items, size)
 
 
+def check_fire(
+    info: DriverInfo, queue: str, next_at: datetime | None, jobs: Sequence[NewJob]
+) -> None:
+    """Refuse a next tick out of range, and jobs that are not of the schedule's queue."""
+    if next_at is not None:
+        check_when(At(next_at))
+    check_jobs(info, jobs)
+    for job in jobs:
+        if job.key.queue != queue:
+            raise InvalidInput(f"a schedule of {queue!r} cannot enqueue in {job.key.queue!r}")
+
+
 def check_query(query: JobQuery) -> None:
     """Refuse a limit out of 1 to 1,000, and naive datetimes."""
     if not 1 <= query.limit <= 1_000:
@@ -295,8 +308,3 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def check_wants(info: DriverInfo, wants: Sequence[Want]) -> None:
-    """Kept while drivers move to `check_claim`."""
-    check_claim(info, wants, "worker", timedelta(1))

@@ -37,7 +37,8 @@ class OnConflict(Enum):
     KEEP = "keep"
     """Leave the holder as it is; nothing is inserted."""
     REPLACE = "replace"
-    """Cancel a pending holder and insert the new job, in one step."""
+    """Cancel a pending holder, with the reason `replaced by <id>`, and insert the new job, in one
+    step."""
     RESCHEDULE = "reschedule"
     """Move a pending holder to the new job's `run_at`; nothing is inserted."""
 

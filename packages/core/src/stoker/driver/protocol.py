@@ -114,7 +114,8 @@ class Consumer(Protocol):
         ========= ===========================================================================
 
         If a cancel was requested, Retry, Release and Snooze lead to cancelled with the requested
-        reason (a Retry's error is kept all the same); Complete and Fail win over it. A job whose
+        reason (a Retry's error is kept, a refund and a snooze are counted all the same); Complete
+        and Fail win over it and clear the request; Cancel puts its own reason in place. A job whose
         `keep` is zero for the state it ends in is removed in the same step.
 
         The record remembers the kind of settlement that ended its last lease and the state that
@@ -207,7 +208,7 @@ class Admin(Protocol):
         ...
 
     async def retry(self, keys: Sequence[JobKey], *, now: datetime | None = None) -> list[Changed]:
-        """Make failed and cancelled jobs ready again, at the end of their priority.
+        """Make failed and cancelled jobs ready again, due now, at the end of their priority.
 
         Clears cancel request, result, progress, remembered settlement, `parked_since`,
         `finished_at`, attempt, crashes and snoozes; keeps errors, logs and the epoch. A unique
@@ -254,7 +255,8 @@ class Driver(Producer, Consumer, Inspector, Admin, Protocol):
         ...
 
     async def open(self) -> None:
-        """Connect, and create or check the schema. Opening an open driver does nothing.
+        """Connect, and create or check the schema. Opening an open driver does nothing; a closed
+        one can be opened again.
 
         Many clients may open a new store at the same time.
 

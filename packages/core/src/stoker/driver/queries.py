@@ -65,7 +65,7 @@ class Keep:
     """Which terminal records of one state survive a purge; a record must satisfy both."""
 
     max_age: timedelta | None = None
-    """Not older than this since they ended; `None`: however old."""
+    """Not older than this since they ended (exactly as old is kept); `None`: however old."""
     newest: int | None = None
     """Only the newest so many of the queue, by the time they ended and then by id; `None`:
     however many."""

@@ -48,7 +48,7 @@ def to_micros(moment: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     """Return whole microseconds since 1970 as an aware datetime in UTC."""
-    return _EPOCH + timedelta(microseconds=micros)
+    return _EPOCH + micros * _MICROSECOND
 
 
 def resolve(when: When, now: int, precision: int = 1, *, keep_past: bool = False) -> int:
