@@ -1,0 +1,72 @@
+"""Expectations: each says what was looked at, what the contract wants, and what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import fields
+from typing import Any, Final
+
+from stoker.driver import JobRecord
+from stoker.errors import DriverError
+
+__all__ = ["Violation", "expect", "expect_refusal", "expect_that", "expect_unchanged"]
+
+_LONGEST: Final = 600
+
+
+class Violation(AssertionError):
+    """The driver did something that the contract does not allow."""
+
+    def __init__(self, what: str, expected: str, seen: str) -> None:
+        super().__init__(f"{what}\n  expected: {expected}\n  seen:     {seen}")
+        self.what = what
+        self.expected = expected
+        self.seen = seen
+
+
+def expect(what: str, seen: object, expected: object) -> None:
+    """Fail unless `seen` equals `expected`."""
+    if seen != expected:
+        raise Violation(what, _show(expected), _show(seen))
+
+
+def expect_that(what: str, holds: bool, seen: object) -> None:
+    """Fail unless `holds`; `what` is the sentence that has to be true, `seen` the evidence."""
+    if not holds:
+        raise Violation(what, "true", _show(seen))
+
+
+def expect_unchanged(what: str, seen: JobRecord | None, before: JobRecord) -> None:
+    """Fail unless a record is still the same in every field; only the differences are shown."""
+    if seen is None:
+        raise Violation(what, "the record as it was", "no record")
+    changed = [
+        field.name
+        for field in fields(before)
+        if getattr(seen, field.name) != getattr(before, field.name)
+    ]
+    if changed:
+        raise Violation(
+            f"{what}: fields {', '.join(changed)}",
+            _show({name: getattr(before, name) for name in changed}),
+            _show({name: getattr(seen, name) for name in changed}),
+        )
+
+
+async def expect_refusal(what: str, operation: Awaitable[Any], refusal: type[DriverError]) -> None:
+    """Fail unless the operation raises `refusal`; the caller checks that nothing was changed."""
+    try:
+        answer = await operation
+    except refusal:
+        return
+    except Exception as error:
+        raise Violation(what, f"{refusal.__name__}", f"{type(error).__name__}: {error}") from error
+    raise Violation(what, f"{refusal.__name__}", f"the answer {_show(answer)}")
+
+
+def _show(value: object) -> str:
+    """Return a text of `value` that fits a terminal."""
+    text = repr(value)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]} ({len(text):,} characters)"
