@@ -72,7 +72,9 @@ class Scheduling(Protocol):
         **options: Unpack[CallOptions],
     ) -> Scheduled[R]: ...
     @overload
-    async def schedule(self, call: JobCall[R], /, *, connection: Any = ...) -> Scheduled[R]: ...
+    async def schedule(self, call: JobCall[R], /, *, connection: Any = ...) -> Scheduled[R]:
+        """Store a job, to be run by a worker; the payload is validated before."""
+        ...
 
     async def schedule_many(
         self, calls: Iterable[JobCall[R]], /, *, connection: Any = None
