@@ -31,12 +31,14 @@ def duration(what: str, seconds: Seconds, *, positive: bool = False) -> timedelt
     return length
 
 
-def moment(what: str, at: datetime) -> datetime:
+def moment(what: str, at: object) -> datetime:
     """Return `at` if it is an aware datetime.
 
     Raises:
-        InvalidTime: if it is naive.
+        InvalidTime: if it is naive, or no datetime.
     """
+    if not isinstance(at, datetime):
+        raise InvalidTime(f"{what}={at!r} is no datetime: give datetime(..., tzinfo=...)")
     if at.tzinfo is None or at.utcoffset() is None:
         raise InvalidTime(
             f"{what}={at!r} is a naive datetime: give it a time zone, for example "
@@ -45,12 +47,12 @@ def moment(what: str, at: datetime) -> datetime:
     return at
 
 
-def finite(what: str, number: float, *, least: float = 0.0) -> float:
+def finite(what: str, number: object, *, least: float = 0.0) -> float:
     """Return `number` if it is finite and at least `least`.
 
     Raises:
         InvalidOption: if it is not.
     """
-    if not math.isfinite(number) or number < least:
+    if not isinstance(number, int | float) or not math.isfinite(number) or number < least:
         raise InvalidOption(f"{what}={number!r}: give a number of at least {least:g}")
     return number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -32,7 +32,9 @@ class PayloadCodec(Generic[T]):
         self._adapter: TypeAdapter[T] = _adapter(job, "input", annotation)
 
     def encode(self, payload: Any) -> tuple[T, bytes]:
-        """Validate `payload`; return it, and JSON text of it that is known to validate again.
+        """Validate `payload`; return it, and JSON text that is known to bring the same back.
+
+        A field that its model excludes is not part of the text.
 
         Raises:
             InvalidPayload: if it does not validate, or does not survive the way through JSON.
@@ -49,13 +51,26 @@ class PayloadCodec(Generic[T]):
                 "pydantic can serialise, or pass a reference to the data"
             ) from error
         try:
-            self._adapter.validate_json(data)
+            back = self._adapter.validate_json(data)
         except ValidationError as error:
             raise InvalidPayload(
                 f"the payload of {self._job} is valid, but what is written of it as JSON is not: "
                 f"{error}"
             ) from error
+        if back != valid and not self._is_same(back, valid):
+            raise InvalidPayload(
+                f"the payload of {self._job} would not arrive as it is: a "
+                f"{type(valid).__name__} comes back changed from JSON, as a "
+                f"{type(back).__name__}. Annotate the handler with a type that tells all of it"
+            )
         return valid, data
+
+    def _is_same(self, back: T, valid: T) -> bool:
+        # Private attributes, and classes without an __eq__, are compared by what is written.
+        if type(back) is not type(valid):
+            return False
+        dump = self._adapter.dump_python
+        return bool(dump(back, round_trip=True) == dump(valid, round_trip=True))
 
     def decode(self, data: bytes) -> T:
         """Return the payload that was stored as `data`.
@@ -79,28 +94,40 @@ class ResultCodec(Generic[T]):
         InvalidHandler: if pydantic cannot make a schema for the return annotation.
     """
 
-    __slots__ = ("_adapter", "_job")
+    __slots__ = ("_adapter", "_job", "_may_be_none", "is_none")
 
     def __init__(self, job: str, annotation: Any) -> None:
         self._job = job
         self._adapter: TypeAdapter[T] = _adapter(job, "return", annotation)
+        self.is_none: bool = annotation in (None, type(None))
+        """Whether the job returns nothing, ever."""
+        try:
+            self._adapter.validate_json(b"null")
+        except ValidationError:
+            self._may_be_none = False
+        else:
+            self._may_be_none = True
 
-    def encode(self, result: Any) -> bytes | None:
-        """Return `result` as JSON text; `None` for `None`, which is not stored.
+    def encode(self, result: T | None) -> bytes | None:
+        """Return `result` as JSON text that can be read back; `None` is not stored.
 
         Raises:
             UnserializableResult: if it cannot be written as its annotation says.
         """
-        if result is None:
+        if result is None and self._may_be_none:
             return None
         try:
-            return self._adapter.dump_json(result, by_alias=True, warnings="error")
+            data = self._adapter.dump_json(
+                cast("T", result), by_alias=True, round_trip=True, warnings="error"
+            )
+            self._adapter.validate_json(data)
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise UnserializableResult(
                 f"{self._job} returned a {type(result).__name__} that cannot be written as JSON "
                 f"({error}): return what the handler's annotation says, in types that pydantic "
                 "can serialise, or nothing"
             ) from error
+        return data
 
     def decode(self, data: bytes | None) -> T:
         """Return the result that was stored as `data`."""
@@ -109,8 +136,11 @@ class ResultCodec(Generic[T]):
 
 def _adapter(job: str, what: str, annotation: Any) -> TypeAdapter[Any]:
     try:
-        return TypeAdapter(annotation)
-    except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        adapter = TypeAdapter(annotation)
+        if not adapter.pydantic_complete:
+            adapter.rebuild(raise_errors=True)
+        return adapter
+    except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
         raise InvalidHandler(
             f"the {what} annotation of {job}, {annotation!r}, is not a type that pydantic can "
             f"read and write: {error}"

@@ -64,7 +64,8 @@ def installed_schemes() -> list[str]:
 
 def mask(url: str) -> str:
     """Return a URL without its password, fit for logs and errors."""
-    return re.sub(r"(://[^/@:]*):[^@]*@", r"\1:***@", url)
+    url = re.sub(r"(:/{1,2}[^/:@\s]*):\S*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&][^=&\s]*(?:password|secret|token)=)[^&\s]*", r"\1***", url)
 
 
 def _advice(scheme: str) -> str:

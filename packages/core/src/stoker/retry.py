@@ -49,6 +49,8 @@ class Exponential:
     def __call__(self, attempt: int) -> timedelta:
         """Return the wait after the given attempt failed, without jitter."""
         first = duration("first", self.first).total_seconds()
+        if not first:
+            return timedelta(0)
         try:
             return _capped(first * self.factor ** (attempt - 1), self.cap)
         except OverflowError:
@@ -120,14 +122,14 @@ def wait_before_retry(backoff: Backoff, attempt: int, random: Random) -> timedel
         InvalidOption: if a callable returned something that is not a length of time.
     """
     wait = duration("the wait that backoff returned", backoff(attempt))
-    jitter: float = getattr(backoff, "jitter", 0.0)
+    jitter = min(max(float(getattr(backoff, "jitter", 0.0)), 0.0), 1.0)
     return wait - wait * (jitter * random.random()) if jitter else wait
 
 
-def _check(cap: Seconds | None, jitter: float) -> None:
+def _check(cap: Seconds | None, jitter: object) -> None:
     if cap is not None:
         duration("cap", cap)
-    if not 0 <= jitter <= 1:
+    if not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
         raise InvalidOption(f"jitter={jitter!r}: give the share to leave to chance, 0 to 1")
 
 

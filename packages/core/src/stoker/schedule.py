@@ -63,11 +63,12 @@ class Cron:
 
     def first(self, now: datetime) -> datetime | None:
         """Return the first tick after `now`."""
-        try:
-            tick: datetime = next(CronSim(self.expression, now.astimezone(self.tz)))
-        except StopIteration:
-            return None
-        return tick.astimezone(UTC)
+        for tick in CronSim(self.expression, now.astimezone(self.tz)):
+            moment: datetime = tick.astimezone(UTC)
+            # In the hour that comes twice, the clock on the wall is not enough to tell.
+            if moment > now:
+                return moment
+        return None
 
     def following(self, tick: datetime, now: datetime) -> datetime | None:
         """Return the first tick after both `tick` and `now`."""

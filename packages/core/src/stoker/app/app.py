@@ -20,6 +20,7 @@ from stoker.app.context import ABSENT, Context
 from stoker.app.enqueue import Interrupted, enqueue
 from stoker.app.handle import JobHandle
 from stoker.app.inspection import Inspection
+from stoker.app.waiting import Waiting
 from stoker.clock import Clock, SystemClock
 from stoker.driver import (
     Capability,
@@ -33,7 +34,7 @@ from stoker.driver import (
     Retention,
     Transactional,
 )
-from stoker.errors import PartlyScheduled, UnknownJob, Unsupported
+from stoker.errors import ConfigurationError, PartlyScheduled, UnknownJob, Unsupported
 from stoker.job import PENDING_STATES
 from stoker.registry import check_driver, driver_for
 from stoker.router import CallOptions, Catalogue, Entry, Job, JobCall, JobOptions, Router, Routers
@@ -145,6 +146,10 @@ class Stoker(Inspection, Generic[A]):
         self._context = Context(context, lifespan)
         opened = driver_for(driver) if isinstance(driver, str) else check_driver(driver)
         clock = clock or SystemClock()
+        if not isinstance(autostart_worker, bool | WorkerOptions):
+            raise ConfigurationError(
+                f"autostart_worker={autostart_worker!r}: give True or WorkerOptions(...)"
+            )
         if isinstance(autostart_worker, bool):
             self._autostart = WorkerOptions() if autostart_worker else None
         else:
@@ -160,6 +165,7 @@ class Stoker(Inspection, Generic[A]):
         super().__init__(opened, clock, f"{prefix}:" if prefix else "")
         self._retention = retention
         self._random = random or Random()
+        self._has_worker = False
         self._autostarted: tuple[asyncio.Task[None], asyncio.Event] | None = None
         self.jobs: Namespaces = Namespaces(self, self._catalogue)
         """The app's namespaces, for scheduling by name: `app.jobs.emails.schedule(...)`."""
@@ -191,13 +197,18 @@ class Stoker(Inspection, Generic[A]):
         """
         if self._is_open:
             return
-        await self.driver.open()
+        # Set before the first await: of two who open the app at once, one does.
         self._is_open = True
-        if autostart and self._autostart is not None:
-            worker = await self._worker(self._autostart)
-            worker.start()
-            stop = asyncio.Event()
-            self._autostarted = asyncio.create_task(_watch(worker, stop)), stop
+        try:
+            await self.driver.open()
+            self._waiting = Waiting(self.driver)
+            if autostart and self._autostart is not None:
+                worker = await self._start_worker(self._autostart)
+                stop = asyncio.Event()
+                self._autostarted = asyncio.create_task(self._watch(worker, stop)), stop
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Stop the worker, leave the lifespan, disconnect.
@@ -229,6 +240,7 @@ class Stoker(Inspection, Generic[A]):
 
         Raises:
             WorkerCrashed: if one of the worker's services died.
+            ConfigurationError: if a worker of this app object runs already.
         """
         if not self._is_open:
             await self.open(autostart=False)
@@ -237,9 +249,8 @@ class Stoker(Inspection, Generic[A]):
             finally:
                 await self.close()
             return
-        worker = await self._worker(options or self._autostart or WorkerOptions())
-        worker.start()
-        await _watch(worker, stop or asyncio.Event())
+        worker = await self._start_worker(options or self._autostart or WorkerOptions())
+        await self._watch(worker, stop or asyncio.Event())
 
     async def run_until_idle(self, *, concurrency: int = 10) -> int:
         """Run all that is due, here and now, until nothing is; returns the number of runs.
@@ -417,16 +428,28 @@ class Stoker(Inspection, Generic[A]):
             ended=self._waiting.ended,
         )
 
-    async def _worker(self, options: WorkerOptions) -> Worker:
-        return Worker(await self._site(options))
+    async def _start_worker(self, options: WorkerOptions) -> Worker:
+        if self._has_worker:
+            raise ConfigurationError(
+                "a worker of this app runs already, and a client of a store serves one: give it "
+                "more concurrency, or run another process"
+            )
+        self._has_worker = True
+        try:
+            worker = Worker(await self._site(options))
+            worker.start()
+        except BaseException:
+            self._has_worker = False
+            raise
+        return worker
 
-
-async def _watch(worker: Worker, stop: asyncio.Event) -> None:
-    stopped = asyncio.ensure_future(stop.wait())
-    died = asyncio.ensure_future(worker.died())
-    try:
-        await asyncio.wait([stopped, died], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
-        died.cancel()
-        await worker.stop()
+    async def _watch(self, worker: Worker, stop: asyncio.Event) -> None:
+        stopped: asyncio.Task[Any] = asyncio.create_task(stop.wait())
+        died: asyncio.Task[Any] = asyncio.create_task(worker.died())
+        try:
+            await asyncio.wait([stopped, died], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            died.cancel()
+            self._has_worker = False
+            await worker.stop()

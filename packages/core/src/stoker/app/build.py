@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from stoker._ids import new_id
 from stoker.driver import DriverInfo, JobKey, NewJob
 from stoker.driver.checks import check_text
 from stoker.errors import InvalidInput, InvalidOption, PayloadTooLarge
-from stoker.router import CallOptions, Entry, Settings, merge, settings_of
-from stoker.router.options import expiry_of, when_of
+from stoker.router import CallOptions, Entry
+from stoker.router.options import expiry_of, settings_of_call, when_of
 
 __all__ = ["build"]
-
-_ONLY_WHEN: Final = frozenset({"delay", "at", "job_id"})
 
 
 def build(
@@ -27,7 +25,7 @@ def build(
         InvalidTime: for both `delay` and `at`, a negative delay, or a naive datetime.
         InvalidOption: for an unknown option, or a value out of its range.
     """
-    settings = _settings(entry, options)
+    settings = settings_of_call(entry.options, entry.settings, options)
     run_at = when_of(options)
     valid, data = entry.job.encode(payload)
     if len(data) > info.max_payload:
@@ -55,12 +53,6 @@ def build(
         # Tells a re-send from a second schedule. An id of our own does that by itself.
         nonce=job_id if given_id is None else new_id(),
     )
-
-
-def _settings(entry: Entry, options: CallOptions) -> Settings:
-    if options.keys() <= _ONLY_WHEN:
-        return entry.settings
-    return settings_of(merge(entry.options, options))
 
 
 def _checked(job_id: object) -> str:

@@ -59,9 +59,10 @@ class Namespaces:
         self._catalogue = catalogue
 
     def __getattr__(self, name: str) -> Namespace:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self[name]
+        try:
+            return self[name]
+        except UnknownJob as error:
+            raise AttributeError(str(error)) from None
 
     def __getitem__(self, name: str) -> Namespace:
         if name not in self._catalogue.namespaces:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from stoker.clock import Clock
 from stoker.driver import Capability, Driver
-from stoker.driver.checks import check_text
+from stoker.driver.checks import LATEST, check_jobs
 from stoker.errors import (
     ConfigurationError,
-    InvalidInput,
     InvalidOption,
     MissingCapability,
     MissingContext,
 )
 from stoker.job import DEFAULT_PRIORITY
-from stoker.router import Catalogue, Entry
+from stoker.router import Catalogue, Entry, Tick
+from stoker.router.options import check_queue
+from stoker.worker.recur import tick_job
 
 __all__ = ["check_wiring"]
 
@@ -36,10 +37,7 @@ def check_wiring(
         InvalidOption: if the prefix cannot be part of a queue's name.
     """
     if prefix:
-        try:
-            check_text("prefix", prefix)
-        except InvalidInput as error:
-            raise InvalidOption(str(error)) from error
+        check_queue(prefix)
     if autostart and clock.given() is not None:
         raise ConfigurationError(
             "a worker runs in real time and cannot follow a clock that is turned by hand: leave "
@@ -57,6 +55,19 @@ def check_wiring(
                     f"{entry.name} {why}, which the driver {driver.info.name} cannot do: it lacks "
                     f"the capability {capability.value!r}"
                 )
+        if entry.job.recurrence is not None:
+            _check_tick(driver, entry, prefix)
+
+
+def _check_tick(driver: Driver, entry: Entry, prefix: str) -> None:
+    # Nobody schedules a recurring job by hand, so nobody would see why the store refuses it.
+    try:
+        job = tick_job(entry, f"{prefix}:queue", Tick(entry.name, LATEST, 1, None, None))
+        check_jobs(driver.info, [job])
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise InvalidOption(f"the ticks of {entry.name} cannot be scheduled: {error!r}") from error
 
 
 def _needs(entry: Entry) -> list[tuple[Capability, str]]:

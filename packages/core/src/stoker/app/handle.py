@@ -87,6 +87,8 @@ class JobHandle(Generic[R_co]):
                 raise JobFailed(f"{self!r} failed: {_newest_error(record)}", record)
             case JobState.CANCELLED:
                 raise JobCancelled(f"{self!r} was cancelled: {record.cancel_reason}", record)
+            case _ if not (self._entry.job.result_codec.is_none or self._app.keeps_results):
+                raise JobGone(f"{self!r} is completed, and its driver keeps no results", record)
             case _:
                 result: R_co = self._entry.job.result_codec.decode(record.result)
                 return result

@@ -52,11 +52,21 @@ class Inspection:
         """Return whether the driver has a capability."""
         return capability in self.driver.info.capabilities
 
+    @property
+    def keeps_results(self) -> bool:
+        """Whether the driver keeps what handlers return."""
+        return self.supports(Capability.RESULTS)
+
     async def queues(self) -> list[str]:
         """Return the queues of this app that hold a job, a schedule or a pause."""
         names = await self._driver_open().queues()
         prefix = self._prefix
-        return sorted(name[len(prefix) :] for name in names if name.startswith(prefix))
+        # Neither a prefix nor a queue has a colon: what is between them tells whose it is.
+        return sorted(
+            name[len(prefix) :]
+            for name in names
+            if name.startswith(prefix) and ":" not in name[len(prefix) :]
+        )
 
     async def get(self, job_id: str, *, queue: str | None = None) -> JobRecord | None:
         """Return the record of a job; without its `queue`, every queue is asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 from stoker.driver import Inspector, JobKey, JobState
@@ -70,10 +71,10 @@ class Waiting:
                 self._fail(error)
                 return
             pause = _FIRST_PAUSE if found else min(pause * 1.5, _LONGEST_PAUSE)
-            try:
-                await asyncio.wait_for(self._look.wait(), pause)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                # Not wait_for, which may swallow the cancel of close() on Python 3.11.
+                async with asyncio.timeout(pause):
+                    await self._look.wait()
 
     async def _resolve(self, keys: list[JobKey]) -> int:
         found = 0

@@ -36,6 +36,7 @@ __all__ = [
     "check_text",
     "check_value",
     "check_when",
+    "storable",
 ]
 
 MAX_ERROR_BYTES: Final = 8 * 1024
@@ -70,6 +71,12 @@ def check_value(what: str, text: str) -> None:
         raise InvalidInput(f"{what} is longer than {MAX_VALUE_BYTES:,} bytes")
     if not text.isprintable() and ("\0" in text or not _is_utf8(text)):
         raise InvalidInput(f"{what} holds a NUL or a lone surrogate, which stores cannot keep")
+
+
+def storable(text: str) -> str:
+    """Return `text` without what `check_value` refuses: cut, NUL and lone surrogates replaced."""
+    data = text.replace("\0", "\ufffd").encode(errors="replace")[:MAX_VALUE_BYTES]
+    return data.decode(errors="ignore")
 
 
 def check_limit(what: str, number: int, least: int = 1) -> None:

@@ -105,7 +105,14 @@ class Catalogue:
         if any(router is other for other in self._namespaces.values()):
             raise DuplicateName(f"router {router.namespace!r} is given twice")
         self._namespaces[namespace] = router
+        router.hooks.seal()
         for name, job in router.jobs.items():
+            if id(job) in self._by_job:
+                raise DuplicateName(
+                    f"one definition is both {self._by_job[id(job)].name} and {namespace}.{name}, "
+                    "so scheduling it could mean either: make two of it"
+                )
+            job.hooks.seal()
             options = merge(defaults, router.options, job.options)
             entry = Entry(
                 name=f"{namespace}.{name}",
@@ -123,6 +130,8 @@ class Catalogue:
 
 
 def _named(routers: Routers) -> Iterator[tuple[str, Router[Any]]]:
+    if isinstance(routers, Router):
+        raise ConfigurationError(f"jobs= takes a list of routers: jobs=[{routers.namespace}]")
     named = isinstance(routers, Mapping)
     for key in routers:
         router: object = cast("Mapping[Any, object]", routers)[key] if named else key

@@ -48,7 +48,6 @@ def define(
     """
     rest = dict(options)
     name = str(rest.pop("name", "") or getattr(function, "__name__", ""))
-    check_name("job", name)
     handler = inspect_handler(function, name)
     return Job(
         handler,
@@ -65,9 +64,11 @@ def check_name(what: str, name: str) -> None:
     Raises:
         InvalidHandler: if it is empty, or not made of letters, digits, `_` and `-`.
     """
-    if not name or not name.replace("_", "a").replace("-", "a").isalnum():
+    fits = name.replace("_", "a").replace("-", "a").isalnum() and len(name.encode()) <= 100
+    if not fits:
         raise InvalidHandler(
-            f"{name!r} cannot be the name of a {what}: use letters, digits, '_' and '-'"
+            f"{name!r} cannot be the name of a {what}: use letters, digits, '_' and '-', at most "
+            "100 bytes"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, get_type_hints
 
 from stoker._value import value
 from stoker.errors import InvalidHandler
+from stoker.router.run import JobRun
 
 __all__ = ["Handler", "inspect_handler"]
 
@@ -57,12 +58,18 @@ def inspect_handler(function: Callable[..., Any], name: str) -> Handler:
         raise InvalidHandler(f"{name} has a parameter {odd[0]!r} that nobody passes: {_EXPECTED}")
     if len(required) > 3:
         raise InvalidHandler(f"{name} takes {len(required)} parameters: {_EXPECTED}")
+    positional = [p for p in parameters if p.kind in _POSITIONAL]
+    # A payload may have a default, for calls by hand; what else has one is the handler's own.
+    taken = required or positional[:1]
     hints = _annotations(function, name)
+    for parameter in taken[:2]:
+        if hints.get(parameter.name) is JobRun:
+            raise InvalidHandler(f"{name} takes its JobRun as {parameter.name!r}: {_EXPECTED}")
     return Handler(
         function=function,
-        arity=len(required),
+        arity=len(taken),
         is_async=_is_async(function),
-        payload=hints.get(required[0].name, Any) if required else None,
+        payload=hints.get(taken[0].name, Any) if taken else None,
         result=hints.get("return", Any),
     )
 
@@ -86,7 +93,7 @@ def _annotations(function: Callable[..., Any], name: str) -> dict[str, Any]:
         except NameError:
             # Postponed annotations may name classes that live in the function around the handler.
             return get_type_hints(target, localns=_caller_locals(), include_extras=True)
-    except (NameError, TypeError) as error:
+    except Exception as error:
         raise InvalidHandler(
             f"an annotation of {name} cannot be resolved ({error}): import it, or define it, "
             "before the handler"

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from stoker.errors import InvalidHandler
+from stoker.errors import ConfigurationError, InvalidHandler
 
 __all__ = ["Event", "Hook", "Hooks"]
 
@@ -49,17 +49,29 @@ _PARAMETERS = {
 class Hooks:
     """The hooks of one job or one router, by event, in the order of their registration."""
 
-    __slots__ = ("_by_event",)
+    __slots__ = ("_by_event", "is_sealed")
 
     def __init__(self) -> None:
         self._by_event: dict[Event, tuple[Hook, ...]] = {}
+        self.is_sealed: bool = False
+        """Whether an app has taken the definitions as they are."""
+
+    def seal(self) -> None:
+        """Take no more hooks: an app is built, and would not hear of them."""
+        self.is_sealed = True
 
     def add(self, event: Event, hook: Any) -> None:
         """Add a hook.
 
         Raises:
             InvalidHandler: if it cannot be called with the parameters of the event.
+            ConfigurationError: if an app was built before.
         """
+        if self.is_sealed:
+            raise ConfigurationError(
+                f"{hook!r} comes too late: an app was built with this definition. Import the "
+                "module that adds the hook before Stoker(...)"
+            )
         try:
             inspect.signature(hook).bind(*event.parameters)
         except (TypeError, ValueError) as error:

@@ -8,9 +8,9 @@ keys, so that merging is `{**app, **router, **job, **call}` and nothing else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sized
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias, TypedDict, cast
+from typing import Any, Final, TypeAlias, TypedDict, TypeVar, cast
 
 from stoker._units import Seconds, duration, moment
 from stoker._value import value
@@ -22,6 +22,8 @@ from stoker.job import DEFAULT_PRIORITY, HIGHEST_PRIORITY, LOWEST_PRIORITY
 from stoker.retry import Backoff, Exponential
 
 __all__ = ["CallOptions", "JobOptions", "Settings", "Unique", "merge", "settings_of", "when_of"]
+
+S = TypeVar("S", bound=Sized)
 
 ErrorTypes: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -46,6 +48,11 @@ class Unique:
     key: str | Callable[[Any], str] | None = None
     until: Until | Seconds | datetime = Until.FINISH
     on_conflict: OnConflict = OnConflict.KEEP
+
+    def __post_init__(self) -> None:
+        if not (self.key is None or isinstance(self.key, str) or callable(self.key)):
+            raise InvalidOption(f"Unique({self.key!r}): give text, or a function of the payload")
+        self._until()
 
     def of(self, name: str, payload: Any, data: bytes) -> UniqueKey:
         """Return what the store keeps for a job `name` with this payload."""
@@ -186,15 +193,27 @@ def merge(*layers: JobOptions) -> JobOptions:
     """Return the options of all layers in one; later layers are stronger.
 
     Raises:
-        InvalidOption: for a name that is no option.
+        InvalidOption: for a name that is no option, or only one of a call.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
-        for name in layer.keys() - DEFAULTS.keys() - _OF_A_CALL:
-            known = ", ".join(sorted(DEFAULTS.keys() | _OF_A_CALL))
+        for name in layer.keys() - DEFAULTS.keys():
+            if name in _OF_A_CALL:
+                raise InvalidOption(f"{name!r} is an option of a single call: give it to schedule")
+            known = ", ".join(sorted(DEFAULTS))
             raise InvalidOption(f"there is no option {name!r}; there are {known}")
         merged.update(layer)
     return cast("JobOptions", merged)
+
+
+def settings_of_call(options: JobOptions, settings: Settings, call: CallOptions) -> Settings:
+    """Return the settings of one call of a job with these options and settings.
+
+    Raises:
+        InvalidOption: for a name that is no option, or a value out of its range.
+    """
+    own = {name: given for name, given in call.items() if name not in _OF_A_CALL}
+    return settings_of(merge(options, cast("JobOptions", own))) if own else settings
 
 
 def settings_of(options: JobOptions) -> Settings:
@@ -215,11 +234,11 @@ def settings_of(options: JobOptions) -> Settings:
         queue=given["queue"],
         max_crashes=_whole("max_crashes", given["max_crashes"], 0, 1_000_000),
         keep=_keep(given),
-        unique=given["unique"],
-        tags=tuple(dict.fromkeys(given["tags"])),
-        metadata=given["metadata"],
+        unique=_unique(given["unique"]),
+        tags=_tags(given["tags"]),
+        metadata=_metadata(given["metadata"]),
     )
-    _check_texts(settings)
+    check_queue(settings.queue)
     return settings
 
 
@@ -299,13 +318,57 @@ def _whole(what: str, number: object, least: int, most: int) -> int:
     return number
 
 
-def _check_texts(settings: Settings) -> None:
-    try:
-        check_text("queue", settings.queue)
-        for tag in settings.tags:
-            check_text("tag", tag)
-        for key, text in settings.metadata.items():
-            check_text("metadata key", key)
+def check_queue(queue: object) -> None:
+    """Refuse what cannot be the name of a queue.
+
+    Raises:
+        InvalidOption: if it is no text, empty, too long, or has a colon, which stands between an
+            app's prefix and a queue.
+    """
+    _text("queue", queue)
+    if ":" in str(queue):
+        raise InvalidOption(f"queue={queue!r}: a colon stands between prefix and queue; use '-'")
+
+
+def _unique(unique: object) -> Unique | None:
+    if unique is None or isinstance(unique, Unique):
+        return unique
+    raise InvalidOption(f"unique={unique!r}: give Unique(...), or None")
+
+
+def _tags(tags: object) -> tuple[str, ...]:
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidOption(f"tags={tags!r}: give a list of texts")
+    found = list(tags)
+    for tag in found:
+        _text("tag", tag)
+    return _at_most_100("tags", tuple(dict.fromkeys(found)))
+
+
+def _metadata(metadata: object) -> Mapping[str, str]:
+    if not isinstance(metadata, Mapping):
+        raise InvalidOption(f"metadata={metadata!r}: give a dictionary from text to text")
+    for key, text in metadata.items():
+        _text("metadata key", key)
+        if not isinstance(text, str):
+            raise InvalidOption(f"metadata {key!r} is {text!r}: give text, for example str(...)")
+        try:
             check_value(f"metadata {key!r}", text)
-    except (InvalidInput, TypeError, AttributeError) as error:
-        raise InvalidOption(f"queue, tags and metadata are texts: {error}") from error
+        except InvalidInput as error:
+            raise InvalidOption(str(error)) from error
+    return _at_most_100("metadata", metadata)
+
+
+def _text(what: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidOption(f"{what} {text!r} is no text")
+    try:
+        check_text(what, text)
+    except InvalidInput as error:
+        raise InvalidOption(str(error)) from error
+
+
+def _at_most_100(what: str, found: S) -> S:
+    if len(found) > 100:
+        raise InvalidOption(f"{len(found)} {what}: a job has at most 100")
+    return found

@@ -9,7 +9,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar, Unpack
 
 from stoker._units import Seconds
-from stoker.errors import DuplicateName
+from stoker.errors import ConfigurationError, DuplicateName
 from stoker.router.decorators import JobDecorator, NamedOptions, TickDecorator, check_name
 from stoker.router.definition import Job
 from stoker.router.hooks import Event, Hooks
@@ -65,7 +65,13 @@ class Router(Generic[C_contra]):
 
         Raises:
             DuplicateName: if the router has a job of that name.
+            ConfigurationError: if an app was built with the router before.
         """
+        if self.hooks.is_sealed:
+            raise ConfigurationError(
+                f"the job {name or job.name!r} comes too late: an app was built with router "
+                f"{self.namespace!r}. Import the module that defines it before Stoker(...)"
+            )
         name = name or job.name
         check_name("job", name)
         if name in self.jobs:

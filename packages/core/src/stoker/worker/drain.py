@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import Any, Final
 
 from stoker.driver import Capability, Want
 from stoker.errors import WorkerCrashed
@@ -37,7 +38,7 @@ async def run_until_idle(site: Site) -> int:
 class _Drain:
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._death: BaseException | None = None
+        self._death: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         link = Link(site.driver, site.random)
         self._slots = Slots(site.options.concurrency, site.queues)
         self._settler = Settler(link, site.clock)
@@ -87,10 +88,15 @@ class _Drain:
         )
         for lease in claimed.leases:
             self._executor.start(lease)
-        await self._executor.idle()
-        if self._death is not None:
-            raise WorkerCrashed(f"running jobs failed: {self._death!r}") from self._death
+        idle = asyncio.ensure_future(self._executor.idle())
+        either: list[asyncio.Future[Any]] = [idle, self._death]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._death.done():
+            idle.cancel()
+            error = self._death.result()
+            raise WorkerCrashed(f"running jobs failed: {error!r}") from error
         return len(claimed.leases)
 
     def _died(self, name: str, error: BaseException | None) -> None:
-        self._death = self._death or error or RuntimeError(f"the {name} ended")
+        if not self._death.done():
+            self._death.set_result(error or RuntimeError(f"the {name} ended"))

@@ -21,6 +21,7 @@ from stoker.driver import (
     Retry,
     Snooze,
 )
+from stoker.driver.checks import storable
 from stoker.errors import InvalidPayload, UnserializableResult
 from stoker.retry import wait_before_retry
 from stoker.router import Entry
@@ -56,7 +57,7 @@ def failed(error: BaseException, lease: Lease, entry: Entry, random: Random) -> 
             error = RuntimeError(f"{lease.name} was snoozed {lease.snoozes:,} times")
             return Ending(Fail(describe(error, lease.attempt)), error)
         case raised.Cancel():
-            return Ending(Cancel(error.reason))
+            return Ending(Cancel(storable(error.reason)))
         case raised.Fail():
             error = error.__cause__ or error
         case UnserializableResult():

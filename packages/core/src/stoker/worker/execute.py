@@ -126,10 +126,14 @@ class Executor:
             execution.interrupt(Interrupt.SHUTDOWN)
         return len(self._running)
 
-    async def idle(self) -> None:
-        """Wait until nothing runs: no handler, no hook, no settlement under way."""
+    async def quiet(self) -> None:
+        """Wait until no handler and no hook runs."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def idle(self) -> None:
+        """Wait until nothing is left: no handler, no hook, no settlement under way."""
+        await self.quiet()
         await self._settler.settled()
         if self._tasks:
             await self.idle()

@@ -190,16 +190,10 @@ class Execution:
             self._held.report(self.lease.token, progress=data)
         if Event.PROGRESS not in self.entry.hooks:
             return _Done()
-        hooks = tell(self.entry, Event.PROGRESS, self.run, progress)
         if self.thread is not None:
-            asyncio.run_coroutine_threadsafe(hooks, self._loop)
+            self._loop.call_soon_threadsafe(self._tell_progress, progress)
             return _Done()
-        task = self._loop.create_task(hooks)
-        if self._background is None:
-            self._background = set()
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return asyncio.shield(task)
+        return asyncio.shield(self._tell_progress(progress))
 
     def log(self, entry: dict[str, Any]) -> None:
         """Store a log entry with the next heartbeat, cut if it is too long."""
@@ -209,6 +203,14 @@ class Execution:
                 short = str(entry["message"])[: MAX_LOG_BYTES // 16]
                 data = to_json({"at": self._site.clock.now(), "message": short, "cut": True})
             self._held.report(self.lease.token, entry=data)
+
+    def _tell_progress(self, progress: Progress) -> asyncio.Task[None]:
+        task = self._loop.create_task(tell(self.entry, Event.PROGRESS, self.run, progress))
+        if self._background is None:
+            self._background = set()
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     def set_result(self, result: Any) -> None:
         """Note the result that the transaction of this run stores."""

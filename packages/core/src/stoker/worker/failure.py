@@ -21,6 +21,13 @@ class WorkerLost(Exception):
     """The worker that ran the job disappeared, more often than the job's `max_crashes` allows."""
 
 
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001  errors of client libraries do that
+        return f"<an error whose text cannot be read: {type(failure).__name__}>"
+
+
 def _skip_our_frames(error: BaseException) -> BaseException | None:
     """Drop the frames above the handler from the traceback: they are the same for every job."""
     trace = error.__traceback__
@@ -33,9 +40,10 @@ def _skip_our_frames(error: BaseException) -> BaseException | None:
 
 def describe(error: BaseException, attempt: int | None = None) -> bytes:
     """Return type, message and the end of the traceback of `error` as JSON text."""
+    message = _text_of(error)
     details: dict[str, object] = {
         "type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        "message": str(error)[:_MESSAGE_CHARACTERS],
+        "message": message[:_MESSAGE_CHARACTERS],
     }
     if attempt is not None:
         details["attempt"] = attempt
@@ -51,6 +59,6 @@ def describe(error: BaseException, attempt: int | None = None) -> bytes:
         trace = trace[-room:] if room > 100 else ""
     data = json.dumps(details).encode()
     if len(data) > MAX_ERROR_BYTES:
-        details["message"] = str(error)[: _MESSAGE_CHARACTERS // 4]
+        details["message"] = message[: _MESSAGE_CHARACTERS // 4]
         data = json.dumps(details).encode()
     return data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -11,7 +10,7 @@ from typing import ClassVar, Final
 from stoker.driver import Capability, Claimed, Want
 from stoker.worker.execute import Executor
 from stoker.worker.link import Link
-from stoker.worker.service import Service
+from stoker.worker.service import Service, set_within
 from stoker.worker.site import Site
 from stoker.worker.slots import Slots
 
@@ -64,7 +63,7 @@ class Fetcher(Service):
         sleep = _LONGEST_SLEEP if wakes else self._site.options.poll_time
         hungry = queues
         while True:
-            wants = self._slots.wants(hungry)
+            wants = self._slots.wants(hungry) or self._slots.wants(queues)
             if not wants:
                 await self._slots.freed()
                 # Every queue gets its turn, also those that had nothing the last time.
@@ -77,8 +76,7 @@ class Fetcher(Service):
             # has anything, the worker sleeps.
             hungry = [queue for queue in hungry if queue in gave]
             if not hungry:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._work.wait(), sleep.total_seconds())
+                await set_within(self._work, sleep.total_seconds())
                 hungry = queues
 
     async def stop(self) -> None:

@@ -11,7 +11,7 @@ from stoker.driver import Extended, ExtendStatus, Extension, Token
 from stoker.driver.batches import batches, size_of_extension
 from stoker.worker.held import HeldLeases
 from stoker.worker.link import Link
-from stoker.worker.service import Service
+from stoker.worker.service import Service, set_within
 from stoker.worker.site import Site
 
 __all__ = ["Heartbeat"]
@@ -57,8 +57,7 @@ class Heartbeat(Service):
         interval = self._site.options.heartbeat_time.total_seconds()
         due = self._loop.time() + interval
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), max(due - self._loop.time(), 0))
+            await set_within(self._wanted, max(due - self._loop.time(), 0))
             every_one = self._all_wanted or self._loop.time() >= due
             self._wanted.clear()
             self._all_wanted = False

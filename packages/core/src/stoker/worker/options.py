@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from stoker._units import Seconds, duration
 from stoker._value import value
-from stoker.driver.checks import check_text
-from stoker.errors import InvalidInput, InvalidOption
+from stoker.errors import InvalidOption
+from stoker.router.options import check_queue
 
 __all__ = ["WorkerOptions"]
 
@@ -44,8 +44,7 @@ class WorkerOptions:
     """Log every run."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.concurrency, bool) or self.concurrency < 1:
-            raise InvalidOption(f"concurrency={self.concurrency!r}: give a number of at least 1")
+        _whole("concurrency", self.concurrency)
         for what in ("lease", "park", "poll", "purge"):
             duration(what, getattr(self, what), positive=True)
         duration("grace", self.grace)
@@ -100,15 +99,21 @@ class WorkerOptions:
     def _check_queues(self) -> None:
         if self.queues is None:
             return
-        if isinstance(self.queues, str):
-            raise InvalidOption(f"queues={self.queues!r}: give a list, [{self.queues!r}]")
+        if isinstance(self.queues, str) or not isinstance(self.queues, Iterable):
+            raise InvalidOption(f"queues={self.queues!r}: give a list of names")
+        if not isinstance(self.queues, Mapping):
+            # Whatever can be iterated once can be iterated by every worker.
+            object.__setattr__(self, "queues", tuple(self.queues))
+        elif self.queues:
+            for queue, limit in self.queues.items():
+                _whole(f"the limit of queue {queue!r}", limit)
         limits = self.limits(())
         if not limits:
             raise InvalidOption("queues is empty: name at least one, or leave it out")
-        try:
-            for queue in limits:
-                check_text("queue", queue)
-        except InvalidInput as error:
-            raise InvalidOption(str(error)) from error
-        if min(limits.values()) < 1:
-            raise InvalidOption(f"queues={limits!r}: every limit is at least 1")
+        for queue in limits:
+            check_queue(queue)
+
+
+def _whole(what: str, number: object) -> None:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise InvalidOption(f"{what}={number!r}: give a whole number of at least 1")

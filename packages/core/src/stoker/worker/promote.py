@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import ClassVar, Final
 
 from stoker.driver import Promoted
 from stoker.worker.link import Link
-from stoker.worker.service import Service
+from stoker.worker.service import Service, set_within
 from stoker.worker.site import Site
 
 __all__ = ["Promoter"]
@@ -54,8 +53,7 @@ class Promoter(Service):
             self._moved_earlier.clear()
             left = None if self._due is None else self._due - loop.time()
             if left is None or left > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._moved_earlier.wait(), left)
+                await set_within(self._moved_earlier, left)
                 continue
             self._due = None
             promoted = await self._link.call("promote", self._promote)

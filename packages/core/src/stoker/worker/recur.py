@@ -24,7 +24,7 @@ from stoker.worker.link import Link
 from stoker.worker.service import Service
 from stoker.worker.site import Site
 
-__all__ = ["Recurrer", "fire_due", "store_schedules"]
+__all__ = ["Recurrer", "fire_due", "store_schedules", "tick_job"]
 
 log: Final = logging.getLogger("stoker.worker")
 
@@ -114,9 +114,8 @@ async def _fire(
     at: datetime,
     following: datetime | None,
 ) -> int:
-    job = _job(
-        entry, schedule, Tick(entry.name, at, schedule.count + 1, schedule.last_at, following)
-    )
+    tick = Tick(entry.name, at, schedule.count + 1, schedule.last_at, following)
+    job = tick_job(entry, schedule.queue, tick)
     answer = await driver.fire_schedule(
         schedule.queue,
         schedule.name,
@@ -128,12 +127,12 @@ async def _fire(
     return 1 if answer.status is FireStatus.FIRED else 0
 
 
-def _job(entry: Entry, schedule: Schedule, tick: Tick) -> NewJob:
+def tick_job(entry: Entry, queue: str, tick: Tick) -> NewJob:
+    """Return the job of one tick, the same whoever fires it."""
     settings = entry.settings
     run_at = At(tick.at)
     return NewJob(
-        # The same id whoever fires the tick.
-        key=JobKey(schedule.queue, f"{entry.name}@{tick.at.isoformat()}"),
+        key=JobKey(queue, f"{entry.name}@{tick.at.isoformat()}"),
         name=entry.name,
         payload=b"null",
         run_at=run_at,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
-__all__ = ["Service"]
+__all__ = ["Service", "set_within"]
 
 
 class Service(ABC):
@@ -43,3 +44,15 @@ class Service(ABC):
         task, self._task = self._task, None
         task.cancel()
         await asyncio.wait([task])
+
+
+async def set_within(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait until `event` is set, at most for so long; return whether it is.
+
+    Not `asyncio.wait_for`: on Python 3.11 that swallows a cancel which comes in the same turn of
+    the loop as the event, and a service that is being stopped would go on for ever.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()

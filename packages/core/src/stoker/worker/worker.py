@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
 import socket
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from stoker.driver import Capability
 from stoker.errors import DriverError, WorkerCrashed
@@ -106,13 +108,14 @@ class Worker:
         grace = self._site.options.grace_time.total_seconds()
         log.info("worker %s stops; running jobs have %g s to finish", self.id, grace)
         await self._fetcher.stop()
-        if not await self._idle_within(grace):
+        if not await self._within(grace, self._executor.idle()):
             running = self._executor.interrupt_all()
-            log.warning(
-                "worker %s: %d jobs did not finish in time, giving them back", self.id, running
-            )
-            if not await self._idle_within(_LAST_WORDS):
-                log.error("worker %s: some outcomes could not be stored in time", self.id)
+            log.warning("worker %s: giving %d unfinished jobs back", self.id, running)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    await self._executor.quiet()
+            if not await self._within(_LAST_WORDS, self._executor.idle()):
+                log.error("worker %s: some outcomes could not be stored", self.id)
         for service in reversed(self._services):
             await service.stop()
         left = self._executor.close()
@@ -128,8 +131,9 @@ class Worker:
         if self._death.done():
             raise self._death.result()
 
-    async def _idle_within(self, seconds: float) -> bool:
-        idle = asyncio.ensure_future(self._executor.idle())
+    async def _within(self, seconds: float, work: Coroutine[Any, Any, None]) -> bool:
+        """Wait for `work`, not for longer than that, and not when a service has died."""
+        idle = asyncio.ensure_future(work)
         death = asyncio.ensure_future(self.died())
         try:
             await asyncio.wait([idle, death], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

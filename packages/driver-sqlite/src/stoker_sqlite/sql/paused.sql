@@ -1,0 +1,3 @@
+-- Whether a queue is paused, and its last epoch.
+select paused, epoch from stoker_queues
+where queue = :queue

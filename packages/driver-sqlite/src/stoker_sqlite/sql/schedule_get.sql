@@ -1,0 +1,2 @@
+select queue, name, definition, next_at, last_at, count, version from stoker_schedules
+where queue = :queue and name = :name

@@ -1,0 +1,5 @@
+-- The last id of the next step of a scan that goes up from `after`.
+select id from stoker_jobs
+where queue = :queue and id > :after
+order by id
+limit 1 offset :step

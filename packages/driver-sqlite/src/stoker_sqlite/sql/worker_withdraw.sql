@@ -1,0 +1,2 @@
+delete from stoker_workers
+where worker = :worker

@@ -1,0 +1,40 @@
+"""A file of its own for each test, and drivers that are closed after it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from stoker_sqlite import SqliteDriver
+
+Connect = Callable[[], Awaitable[SqliteDriver]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file that does not exist yet."""
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+async def connect(path: Path) -> AsyncIterator[Connect]:
+    """Open another driver of the file."""
+    drivers: list[SqliteDriver] = []
+
+    async def open_another() -> SqliteDriver:
+        driver = SqliteDriver(path)
+        await driver.open()
+        drivers.append(driver)
+        return driver
+
+    yield open_another
+    for driver in drivers:
+        await driver.close()
+
+
+@pytest.fixture
+async def driver(connect: Connect) -> SqliteDriver:
+    """An open driver."""
+    return await connect()
