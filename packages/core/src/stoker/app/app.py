@@ -162,7 +162,7 @@ class Stoker(Inspection, Generic[A]):
             autostart=self._autostart is not None,
             clock=clock,
         )
-        super().__init__(opened, clock, f"{prefix}:" if prefix else "")
+        super().__init__(opened, clock, prefix)
         self._retention = retention
         self._random = random or Random()
         self._has_worker = False
@@ -343,7 +343,7 @@ class Stoker(Inspection, Generic[A]):
             entry = self._catalogue.of(call.job)
             entries.append(entry)
             jobs.append(
-                build(entry, call.payload, call.options, prefix=self._prefix, info=driver.info)
+                build(entry, call.payload, call.options, prefix=self.queue_prefix, info=driver.info)
             )
         now = self.clock.given()
         if connection is None:
@@ -403,7 +403,7 @@ class Stoker(Inspection, Generic[A]):
 
     def _handle(self, entry: Entry, job: NewJob, answer: Enqueued) -> JobHandle[Any]:
         created = answer.status is EnqueueStatus.INSERTED
-        key = JobKey(job.key.queue[len(self._prefix) :], answer.existing or job.key.id)
+        key = JobKey(job.key.queue[len(self.queue_prefix) :], answer.existing or job.key.id)
         return JobHandle(self, entry, key, created=created)
 
     def _transactional(self) -> Transactional[Any]:
@@ -423,7 +423,7 @@ class Stoker(Inspection, Generic[A]):
             clock=self.clock,
             random=self._random,
             options=options,
-            prefix=self._prefix,
+            prefix=self.queue_prefix,
             retention=self._retention,
             ended=self._waiting.ended,
         )

@@ -44,7 +44,8 @@ class Inspection:
         """The driver, for what the app has no form for."""
         self.clock = clock
         """Where the app's time comes from."""
-        self._prefix = prefix
+        self.queue_prefix: str = f"{prefix}:" if prefix else ""
+        """What the names of this app's queues begin with in the store; empty for none."""
         self._is_open = False
         self._waiting = Waiting(driver)
 
@@ -60,7 +61,7 @@ class Inspection:
     async def queues(self) -> list[str]:
         """Return the queues of this app that hold a job, a schedule or a pause."""
         names = await self._driver_open().queues()
-        prefix = self._prefix
+        prefix = self.queue_prefix
         # Neither a prefix nor a queue has a colon: what is between them tells whose it is.
         return sorted(
             name[len(prefix) :]
@@ -71,7 +72,7 @@ class Inspection:
     async def get(self, job_id: str, *, queue: str | None = None) -> JobRecord | None:
         """Return the record of a job; without its `queue`, every queue is asked."""
         queues = [queue] if queue is not None else await self.queues()
-        keys = [JobKey(self._prefix + name, job_id) for name in queues]
+        keys = [JobKey(self.queue_prefix + name, job_id) for name in queues]
         records = await self._driver_open().get(keys) if keys else []
         return next((self._shown(record) for record in records if record is not None), None)
 
@@ -109,24 +110,24 @@ class Inspection:
             newest_first=newest_first,
             limit=limit,
         )
-        page = await self._driver_open().search(self._prefix + queue, query, cursor)
+        page = await self._driver_open().search(self.queue_prefix + queue, query, cursor)
         return Page([self._shown(record) for record in page.records], page.cursor)
 
     async def stats(self, *queues: str, cap: int = 10_000) -> dict[str, QueueStats]:
         """Count the jobs of queues (all, if none is named) by state, exactly up to `cap`."""
         names = queues or tuple(await self.queues())
         stats = await self._driver_open().stats(
-            [self._prefix + name for name in names], cap=cap, now=self.clock.given()
+            [self.queue_prefix + name for name in names], cap=cap, now=self.clock.given()
         )
-        return {name[len(self._prefix) :]: counts for name, counts in stats.items()}
+        return {name[len(self.queue_prefix) :]: counts for name, counts in stats.items()}
 
     async def pause(self, queue: str) -> None:
         """Let no worker take jobs of this queue any more; running ones go on."""
-        await self._driver_open().pause(self._prefix + queue, True)
+        await self._driver_open().pause(self.queue_prefix + queue, True)
 
     async def resume(self, queue: str) -> None:
         """End a pause."""
-        await self._driver_open().pause(self._prefix + queue, False)
+        await self._driver_open().pause(self.queue_prefix + queue, False)
 
     async def cancel(
         self, job_id: str, *, queue: str | None = None, reason: str = "cancelled"
@@ -193,13 +194,13 @@ class Inspection:
         return self.driver
 
     def _stored(self, key: JobKey) -> JobKey:
-        return JobKey(self._prefix + key.queue, key.id) if self._prefix else key
+        return JobKey(self.queue_prefix + key.queue, key.id) if self.queue_prefix else key
 
     def _shown(self, record: JobRecord) -> JobRecord:
-        if not self._prefix:
+        if not self.queue_prefix:
             return record
         queue, job_id = record.key
-        return replace(record, key=JobKey(queue[len(self._prefix) :], job_id))
+        return replace(record, key=JobKey(queue[len(self.queue_prefix) :], job_id))
 
     async def _change(
         self,
@@ -212,7 +213,7 @@ class Inspection:
             if record is None:
                 return Changed(ChangeStatus.GONE)
             queue = record.key.queue
-        keys = [JobKey(self._prefix + queue, job_id)]
+        keys = [JobKey(self.queue_prefix + queue, job_id)]
         deadline = asyncio.get_running_loop().time() + _BUSY_PATIENCE
         while True:
             (changed,) = await operation(keys)

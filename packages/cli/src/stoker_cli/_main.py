@@ -1,0 +1,34 @@
+"""The group that the commands belong to."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+import click
+
+from stoker_cli._status import status
+from stoker_cli._worker import worker
+
+__all__ = ["main"]
+
+
+@click.group(name="stoker", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    version("stoker-cli"),
+    message=f"stoker-cli %(version)s, stoker {version('stoker')}, Python "
+    f"{platform.python_version()}",
+)
+def main() -> None:
+    """Background jobs: run workers, look at queues.
+
+    \b
+    Examples:
+      stoker worker jobs:app            run the jobs of `app` in jobs.py
+      stoker status jobs:app            what its store holds
+      stoker status sqlite:///jobs.db   the same, without the application
+    """
+
+
+main.add_command(worker)
+main.add_command(status)
