@@ -57,6 +57,8 @@ class Executor:
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(site.options.concurrency, "stoker-job")
         self._running: dict[Token, Execution] = {}
+        self._left_behind = 0
+        """Handlers in threads that nobody waits for any more."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._log_runs = logging.INFO if site.options.debug else logging.DEBUG
         self._log_each = log.isEnabledFor(self._log_runs)
@@ -141,18 +143,18 @@ class Executor:
     def close(self) -> int:
         """Let go of the threads; returns how many handlers are still in one."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        return len(self._running)
+        return self._left_behind
 
     async def _run(self, execution: Execution) -> None:
         lease = execution.lease
         if self._log_each:
             log.log(self._log_runs, "job %s (%s) starts", execution.run.id, lease.name)
         ending = await execution.perform()
-        thread = execution.thread
-        if thread is None or thread.done():
-            self._slots.free(lease.token.key.queue)
+        if execution.in_thread and execution.thread is not None:
+            self._left_behind += 1
+            execution.thread.add_done_callback(lambda _: self._returned_later(lease))
         else:
-            thread.add_done_callback(lambda _: self._free_later(lease))
+            self._slots.free(lease.token.key.queue)
         del self._running[lease.token]
         if execution.committed:
             settled = Settled(SettleStatus.APPLIED, JobState.COMPLETED)
@@ -160,10 +162,14 @@ class Executor:
         elif ending is not None:
             self._settle(lease, ending, execution)
 
-    def _free_later(self, lease: Lease) -> None:
+    def _returned_later(self, lease: Lease) -> None:
         # Called in the thread. A loop that is closed has no slots to give back any more.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._slots.free, lease.token.key.queue)
+            self._loop.call_soon_threadsafe(self._returned, lease)
+
+    def _returned(self, lease: Lease) -> None:
+        self._left_behind -= 1
+        self._slots.free(lease.token.key.queue)
 
     def _settle(self, lease: Lease, ending: Ending, execution: Execution | None) -> None:
         outcome = ending.outcome

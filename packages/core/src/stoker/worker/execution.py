@@ -116,6 +116,11 @@ class Execution:
         with contextlib.suppress(InvalidPayload):
             self.run.payload = self.entry.job.payload_codec.decode(self.lease.payload)
 
+    @property
+    def in_thread(self) -> bool:
+        """Whether the handler is still in a thread, also when nobody waits for it any more."""
+        return self.thread is not None and not self.thread.done()
+
     async def perform(self) -> Ending | None:
         """Run the handler; `None` means that the outcome must not be settled from here."""
         self._task = asyncio.current_task()
@@ -151,9 +156,9 @@ class Execution:
             return
         if self._interrupt is not None and reason is not Interrupt.LOST:
             return
-        # A thread cannot be stopped. It is left alone, and its outcome decides: only a time-out
-        # and a lost lease go on without it.
-        if self.thread is not None and reason in (Interrupt.CANCEL, Interrupt.SHUTDOWN):
+        # A thread cannot be stopped, only left behind. For a cancel it is not: it may look at
+        # `job.cancel_requested`, and its outcome decides.
+        if self.thread is not None and reason is Interrupt.CANCEL:
             return
         self._interrupt = reason
         if self._task is not None:
@@ -254,7 +259,9 @@ class Execution:
             case Interrupt.CANCEL:
                 return Ending(Cancel(self.cancel_reason or ""))
             case Interrupt.SHUTDOWN:
-                return released()
+                # A job whose thread goes on must not be given to another worker before its lease
+                # has expired.
+                return None if self.in_thread else released()
             case Interrupt.TIMEOUT:
                 error = _timed_out(self.lease, self.lease.timeout)
             case _ if isinstance(error, asyncio.CancelledError) and self._is_torn_down():
