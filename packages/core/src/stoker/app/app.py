@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from random import Random
-from types import TracebackType
-from typing import Any, Final, Generic, Self, cast, overload
+from typing import Any, Generic, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
 from stoker.app.build import build
 from stoker.app.by_name import Namespaces
-from stoker.app.checks import check_wiring
 from stoker.app.context import ABSENT, Context
 from stoker.app.enqueue import Interrupted, enqueue
 from stoker.app.handle import JobHandle
-from stoker.app.inspection import Inspection
-from stoker.app.waiting import Waiting
+from stoker.app.lifecycle import DEFAULT_RETENTION, Lifecycle
 from stoker.clock import Clock, SystemClock
 from stoker.driver import (
     Capability,
@@ -29,38 +23,28 @@ from stoker.driver import (
     EnqueueStatus,
     JobKey,
     JobRecord,
-    Keep,
     NewJob,
     Retention,
     Transactional,
 )
-from stoker.errors import ConfigurationError, PartlyScheduled, UnknownJob, Unsupported
+from stoker.errors import InvalidOption, PartlyScheduled, UnknownJob, Unsupported
 from stoker.job import PENDING_STATES
 from stoker.registry import check_driver, driver_for
 from stoker.router import CallOptions, Catalogue, Entry, Job, JobCall, JobOptions, Router, Routers
-from stoker.worker import Site, Worker, WorkerOptions, run_until_idle
+from stoker.worker import WorkerOptions
 
-__all__ = ["DEFAULT_RETENTION", "Stoker"]
+__all__ = ["Stoker"]
 
 A = TypeVar("A", default=object)
 P = TypeVar("P")
 R = TypeVar("R")
 
-log: Final = logging.getLogger("stoker")
 
-DEFAULT_RETENTION: Final = Retention(
-    completed=Keep(timedelta(hours=1), newest=10_000),
-    failed=Keep(timedelta(days=30)),
-    cancelled=Keep(timedelta(days=1), newest=10_000),
-)
-"""What is kept of ended jobs unless the app or the job says otherwise: completed ones long enough
-to read a result, failed ones long enough to be looked into."""
-
-
-class Stoker(Inspection, Generic[A]):
+class Stoker(Lifecycle, Generic[A]):
     """An application: the jobs of some routers on one driver.
 
-    It is used as an async context manager, or with `open` and `close`.
+    It is used as an async context manager, or with `open` and `close`. It takes the routers as they
+    are when it is built: import the modules that define jobs and hooks before.
 
     Args:
         driver: a URL such as `sqlite:///jobs.db`, or a driver object.
@@ -142,123 +126,18 @@ class Stoker(Inspection, Generic[A]):
         clock: Clock | None = None,
         random: Random | None = None,
     ) -> None:
-        self._catalogue = Catalogue(jobs, defaults or JobOptions())
-        self._context = Context(context, lifespan)
-        opened = driver_for(driver) if isinstance(driver, str) else check_driver(driver)
-        clock = clock or SystemClock()
-        if not isinstance(autostart_worker, bool | WorkerOptions):
-            raise ConfigurationError(
-                f"autostart_worker={autostart_worker!r}: give True or WorkerOptions(...)"
-            )
-        if isinstance(autostart_worker, bool):
-            self._autostart = WorkerOptions() if autostart_worker else None
-        else:
-            self._autostart = autostart_worker
-        check_wiring(
-            opened,
-            self._catalogue,
+        super().__init__(
+            driver_for(driver) if isinstance(driver, str) else check_driver(driver),
+            Catalogue(jobs, defaults or JobOptions()),
+            Context(context, lifespan),
+            autostart=autostart_worker,
             prefix=prefix,
-            has_context=self._context.is_given,
-            autostart=self._autostart is not None,
-            clock=clock,
+            retention=retention,
+            clock=clock or SystemClock(),
+            random=random or Random(),
         )
-        super().__init__(opened, clock, prefix)
-        self._retention = retention
-        self._random = random or Random()
-        self._has_worker = False
-        self._autostarted: tuple[asyncio.Task[None], asyncio.Event] | None = None
         self.jobs: Namespaces = Namespaces(self, self._catalogue)
         """The app's namespaces, for scheduling by name: `app.jobs.emails.schedule(...)`."""
-
-    def __repr__(self) -> str:
-        info = self.driver.info
-        return f"<Stoker on {info.name}: {', '.join(self._catalogue.namespaces) or 'no routers'}>"
-
-    async def __aenter__(self) -> Self:
-        await self.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def open(self, *, autostart: bool = True) -> None:
-        """Connect to the store, and start the worker if the app has `autostart_worker`.
-
-        Args:
-            autostart: `False` leaves that worker out, as the command `stoker worker` does.
-
-        Raises:
-            DriverError: if the store cannot be reached, or not be used by this version.
-        """
-        if self._is_open:
-            return
-        # Set before the first await: of two who open the app at once, one does.
-        self._is_open = True
-        try:
-            await self.driver.open()
-            self._waiting = Waiting(self.driver)
-            if autostart and self._autostart is not None:
-                worker = await self._start_worker(self._autostart)
-                stop = asyncio.Event()
-                self._autostarted = asyncio.create_task(self._watch(worker, stop)), stop
-        except BaseException:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Stop the worker, leave the lifespan, disconnect.
-
-        Raises:
-            WorkerCrashed: if the autostarted worker had died.
-        """
-        if not self._is_open:
-            return
-        try:
-            if self._autostarted is not None:
-                (task, stop), self._autostarted = self._autostarted, None
-                stop.set()
-                await task
-        finally:
-            self._is_open = False
-            await self._waiting.close()
-            try:
-                await self._context.leave()
-            finally:
-                await self.driver.close()
-
-    async def run_worker(
-        self, options: WorkerOptions | None = None, *, stop: asyncio.Event | None = None
-    ) -> None:
-        """Run jobs until `stop` is set, or until cancelled; then stop gracefully.
-
-        Opens the app if it is not open, without its autostarted worker, and closes it again.
-
-        Raises:
-            WorkerCrashed: if one of the worker's services died.
-            ConfigurationError: if a worker of this app object runs already.
-        """
-        if not self._is_open:
-            await self.open(autostart=False)
-            try:
-                await self.run_worker(options, stop=stop)
-            finally:
-                await self.close()
-            return
-        worker = await self._start_worker(options or self._autostart or WorkerOptions())
-        await self._watch(worker, stop or asyncio.Event())
-
-    async def run_until_idle(self, *, concurrency: int = 10) -> int:
-        """Run all that is due, here and now, until nothing is; returns the number of runs.
-
-        For tests and scripts: no worker is needed, and time stands still where the clock does.
-        """
-        self._driver_open()
-        return await run_until_idle(await self._site(WorkerOptions(concurrency=concurrency)))
 
     @overload
     async def schedule(
@@ -313,7 +192,7 @@ class Stoker(Inspection, Generic[A]):
         """
         if isinstance(job, JobCall):
             if payload is not None or options:
-                raise UnknownJob("give the payload and the options in .call(...), not beside it")
+                raise InvalidOption("give the payload and the options in .call(...), not beside it")
             call = job
         else:
             call = JobCall(job, payload, options)
@@ -413,43 +292,3 @@ class Stoker(Inspection, Generic[A]):
                 "with the capability 'transactional', such as sqlite or postgres"
             )
         return cast("Transactional[Any]", self.driver)
-
-    async def _site(self, options: WorkerOptions) -> Site:
-        return Site(
-            driver=self.driver,
-            catalogue=self._catalogue,
-            app=self,
-            context=await self._context.enter(),
-            clock=self.clock,
-            random=self._random,
-            options=options,
-            prefix=self.queue_prefix,
-            retention=self._retention,
-            ended=self._waiting.ended,
-        )
-
-    async def _start_worker(self, options: WorkerOptions) -> Worker:
-        if self._has_worker:
-            raise ConfigurationError(
-                "a worker of this app runs already, and a client of a store serves one: give it "
-                "more concurrency, or run another process"
-            )
-        self._has_worker = True
-        try:
-            worker = Worker(await self._site(options))
-            worker.start()
-        except BaseException:
-            self._has_worker = False
-            raise
-        return worker
-
-    async def _watch(self, worker: Worker, stop: asyncio.Event) -> None:
-        stopped: asyncio.Task[Any] = asyncio.create_task(stop.wait())
-        died: asyncio.Task[Any] = asyncio.create_task(worker.died())
-        try:
-            await asyncio.wait([stopped, died], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            died.cancel()
-            self._has_worker = False
-            await worker.stop()

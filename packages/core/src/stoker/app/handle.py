@@ -72,10 +72,13 @@ class JobHandle(Generic[R_co]):
             ResultTimeout: it has not ended in time; the job goes on.
         """
         seconds = None if timeout is None else duration("timeout", timeout).total_seconds()
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds):
-                record = await self._app.until_ended(self._key)
+            async with limit:
+                record = await self._ended()
         except TimeoutError as error:
+            if not limit.expired():
+                raise
             raise ResultTimeout(f"{self!r} has not ended within {timeout} s") from error
         if record is None:
             raise JobGone(
@@ -92,6 +95,13 @@ class JobHandle(Generic[R_co]):
             case _:
                 result: R_co = self._entry.job.result_codec.decode(record.result)
                 return result
+
+    async def _ended(self) -> JobRecord | None:
+        while True:
+            record = await self._app.until_ended(self._key)
+            # Somebody may have retried it in the very moment.
+            if record is None or record.is_terminal:
+                return record
 
     async def cancel(self, reason: str = "cancelled") -> Changed:
         """Cancel the job: at once if it waits (`DONE`), by asking its worker if it runs

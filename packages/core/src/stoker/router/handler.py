@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from types import SimpleNamespace
 from typing import Any, Final, get_type_hints
 
 from stoker._value import value
@@ -61,9 +62,9 @@ def inspect_handler(function: Callable[..., Any], name: str) -> Handler:
     positional = [p for p in parameters if p.kind in _POSITIONAL]
     # A payload may have a default, for calls by hand; what else has one is the handler's own.
     taken = required or positional[:1]
-    hints = _annotations(function, name)
+    hints = _annotations(function, name, [*(p.name for p in taken[:1]), "return"])
     for parameter in taken[:2]:
-        if hints.get(parameter.name) is JobRun:
+        if parameter.annotation in (JobRun, "JobRun"):
             raise InvalidHandler(f"{name} takes its JobRun as {parameter.name!r}: {_EXPECTED}")
     return Handler(
         function=function,
@@ -81,18 +82,25 @@ def _is_async(function: Callable[..., Any]) -> bool:
     )
 
 
-def _annotations(function: Callable[..., Any], name: str) -> dict[str, Any]:
+def _annotations(
+    function: Callable[..., Any], name: str, wanted: Collection[str]
+) -> dict[str, Any]:
+    """Return those annotations of `function` that matter; others may be for type checkers only."""
     target: Any = function
     while isinstance(target, functools.partial):
         target = target.func
     if not inspect.isroutine(target):
         target = type(target).__call__
+    target = inspect.unwrap(target)
+    given = getattr(target, "__annotations__", {})
+    holder = SimpleNamespace(__annotations__={key: given[key] for key in wanted if key in given})
+    names = getattr(target, "__globals__", {})
     try:
         try:
-            return get_type_hints(target, include_extras=True)
+            return get_type_hints(holder, names, include_extras=True)
         except NameError:
             # Postponed annotations may name classes that live in the function around the handler.
-            return get_type_hints(target, localns=_caller_locals(), include_extras=True)
+            return get_type_hints(holder, names, dict(_caller_locals()), include_extras=True)
     except Exception as error:
         raise InvalidHandler(
             f"an annotation of {name} cannot be resolved ({error}): import it, or define it, "

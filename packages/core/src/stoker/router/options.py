@@ -200,7 +200,7 @@ def merge(*layers: JobOptions) -> JobOptions:
         for name in layer.keys() - DEFAULTS.keys():
             if name in _OF_A_CALL:
                 raise InvalidOption(f"{name!r} is an option of a single call: give it to schedule")
-            known = ", ".join(sorted(DEFAULTS))
+            known = ", ".join(sorted(DEFAULTS.keys() | _OF_A_CALL))
             raise InvalidOption(f"there is no option {name!r}; there are {known}")
         merged.update(layer)
     return cast("JobOptions", merged)

@@ -161,6 +161,8 @@ class Executor:
             self._answered(lease, Ending(None, execution.result), execution, settled)
         elif ending is not None:
             self._settle(lease, ending, execution)
+        else:
+            self._held.remove(lease.token)
 
     def _returned_later(self, lease: Lease) -> None:
         # Called in the thread. A loop that is closed has no slots to give back any more.

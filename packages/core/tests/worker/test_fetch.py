@@ -1,0 +1,194 @@
+"""Turning free slots into claims."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from packages.core.tests.support import SpyDriver, away, make_site, soon, turns, until
+
+from stoker import Router, WorkerOptions
+from stoker.clock import SystemClock
+from stoker.driver import Capability, JobKey, JobState, Lease, NewJob, Want
+from stoker.worker.fetch import Fetcher
+from stoker.worker.link import Link
+from stoker.worker.slots import Slots
+
+
+class Runs:
+    """An executor that holds what it is given until the test lets it go."""
+
+    def __init__(self, slots: Slots) -> None:
+        self.slots = slots
+        self.started: list[Lease] = []
+        self.released: list[Lease] = []
+
+    def start(self, lease: Lease) -> None:
+        self.slots.take(lease.token.key.queue)
+        self.started.append(lease)
+
+    def release(self, lease: Lease) -> None:
+        self.released.append(lease)
+
+    def finish(self, count: int) -> None:
+        for lease in self.started[:count]:
+            self.slots.free(lease.token.key.queue)
+        del self.started[:count]
+
+
+class Harness:
+    def __init__(self, driver: SpyDriver, **options: Any) -> None:
+        self.driver = driver
+        router = Router[object]("r")
+        site = make_site(driver, [router], options=WorkerOptions(**options), clock=SystemClock())
+        self.slots = Slots(site.options.concurrency, site.queues)
+        self.runs = Runs(self.slots)
+        self.work = asyncio.Event()
+        self.due: list[timedelta | None] = []
+        executor: Any = self.runs
+        self.fetcher = Fetcher(
+            site,
+            Link(driver, Random(1)),
+            self.slots,
+            executor,
+            "w",
+            work=self.work,
+            learned_due=self.due.append,
+        )
+        self.deaths: list[Any] = []
+        self.fetcher.start(lambda *death: self.deaths.append(death))
+
+    async def enqueue(self, *ids: str, queue: str = "default") -> None:
+        await self.driver.enqueue([NewJob(JobKey(queue, i), "r.job") for i in ids])
+        self.work.set()
+
+    @property
+    def claims(self) -> list[list[Want]]:
+        return self.driver.calls.get("claim", [])
+
+
+@pytest.fixture
+async def harness(driver: SpyDriver) -> AsyncIterator[Harness]:
+    await driver.open()
+    harness = Harness(driver, concurrency=3)
+    yield harness
+    await harness.fetcher.stop()
+    assert harness.deaths == []
+
+
+async def test_an_idle_worker_asks_once_and_then_sleeps(harness: Harness) -> None:
+    await turns()
+    assert harness.claims == [[Want("default", 3)]]
+
+
+async def test_a_hint_wakes_it_and_it_asks_until_nothing_comes(harness: Harness) -> None:
+    await turns()
+    await harness.enqueue("1", "2")
+    await until(lambda: len(harness.runs.started) == 2)
+    await turns()
+    assert harness.claims[1:] == [[Want("default", 3)], [Want("default", 1)]]
+
+
+async def test_without_a_free_slot_nothing_is_claimed_until_one_is_free(harness: Harness) -> None:
+    await harness.enqueue("1", "2", "3", "4", "5")
+    await until(lambda: len(harness.runs.started) == 3)
+    claims = len(harness.claims)
+    harness.work.set()
+    await turns()
+    assert len(harness.claims) == claims
+    harness.runs.finish(1)
+    await until(lambda: len(harness.runs.started) == 3)
+    assert harness.claims[-1] == [Want("default", 1)]
+
+
+async def test_a_hint_that_comes_during_a_claim_is_not_lost(harness: Harness) -> None:
+    await turns()
+    real = harness.driver.claim
+
+    async def claim(*args: Any, **more: Any) -> Any:
+        claimed = await real(*args, **more)
+        if len(harness.claims) == 2:
+            await harness.enqueue("late")
+        return claimed
+
+    harness.driver.claim = claim  # type: ignore[method-assign]
+    harness.work.set()
+    await until(lambda: harness.runs.started)
+
+
+async def test_every_claim_tells_when_the_next_delayed_job_is_due(harness: Harness) -> None:
+    await turns()
+    assert harness.due == [None]
+
+
+async def test_an_outage_is_waited_out(driver: SpyDriver) -> None:
+    await driver.open()
+    driver.failures["claim"] = [away(), away(maybe_applied=True)]
+    harness = Harness(driver)
+    await harness.enqueue("1")
+    await until(lambda: harness.runs.started)
+    await soon(harness.fetcher.stop())
+
+
+async def test_stopping_waits_for_the_claim_in_flight_and_releases_what_it_brings(
+    harness: Harness,
+) -> None:
+    await turns()
+    real = harness.driver.claim
+    gate, asked = asyncio.Event(), asyncio.Event()
+
+    async def claim(*args: Any, **more: Any) -> Any:
+        claimed = await real(*args, **more)
+        asked.set()
+        await gate.wait()
+        return claimed
+
+    harness.driver.claim = claim  # type: ignore[method-assign]
+    await harness.enqueue("1", "2")
+    await soon(asked.wait())
+    stopping = asyncio.create_task(harness.fetcher.stop())
+    await turns()
+    assert not stopping.done()
+    gate.set()
+    await soon(stopping)
+    assert harness.runs.started == []
+    assert sorted(lease.token.key.id for lease in harness.runs.released) == ["1", "2"]
+
+
+async def test_stopping_during_an_outage_claims_nothing_more(
+    driver: SpyDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker.worker.link._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("stoker.worker.link._LONGEST_WAIT", 0.001)
+    await driver.open()
+    driver.raises_always["claim"] = away()
+    harness = Harness(driver)
+    await until(lambda: harness.claims)
+    await driver.enqueue([NewJob(JobKey("default", "1"), "r.job")])
+    stopping = asyncio.create_task(harness.fetcher.stop())
+    await asyncio.sleep(0)
+    driver.raises_always.clear()
+    await soon(stopping)
+    assert await driver.states([JobKey("default", "1")]) == [JobState.READY]
+
+
+async def test_where_the_driver_cannot_wake_it_it_looks_at_the_interval_of_its_options() -> None:
+    driver = SpyDriver(without=[Capability.WAKEUP])
+    await driver.open()
+    harness = Harness(driver, poll=0.002)
+    await until(lambda: len(harness.claims) > 3)
+    await driver.enqueue([NewJob(JobKey("default", "1"), "r.job")])
+    await until(lambda: harness.runs.started)
+    await harness.fetcher.stop()
+
+
+async def test_a_claim_that_fails_for_another_reason_ends_the_fetcher(driver: SpyDriver) -> None:
+    await driver.open()
+    driver.raises_always["claim"] = RuntimeError("a defect")
+    harness = Harness(driver)
+    await until(lambda: harness.deaths)
+    name, error = harness.deaths[0]
+    assert (name, str(error)) == ("fetcher", "a defect")
+    await soon(harness.fetcher.stop())

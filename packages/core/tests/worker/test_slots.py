@@ -1,0 +1,96 @@
+"""Sharing free places out."""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+from packages.core.tests.support import soon
+
+from stoker.worker.slots import Slots
+
+
+def shares(slots: Slots, *queues: str) -> dict[str, int]:
+    return {want.queue: want.limit for want in slots.wants(queues)}
+
+
+def test_one_queue_gets_all_places() -> None:
+    assert shares(Slots(10, {"a": 10}), "a") == {"a": 10}
+
+
+def test_places_are_shared_evenly_and_none_is_left() -> None:
+    slots = Slots(10, {"a": 10, "b": 10, "c": 10})
+    assert sorted(shares(slots, "a", "b", "c").values()) == [3, 3, 4]
+
+
+def test_what_one_queue_may_not_take_others_get() -> None:
+    slots = Slots(10, {"a": 1, "b": 10})
+    for _ in range(4):
+        asked = shares(slots, "a", "b")
+        assert asked["a"] == 1
+        assert asked["b"] >= 5
+
+
+def test_no_queue_gets_more_than_its_limit() -> None:
+    assert shares(Slots(10, {"a": 2}), "a") == {"a": 2}
+
+
+def test_with_fewer_places_than_queues_each_gets_its_turn() -> None:
+    slots = Slots(1, {"a": 1, "b": 1, "c": 1})
+    turns = [shares(slots, "a", "b", "c") for _ in range(6)]
+    assert all(sum(turn.values()) == 1 for turn in turns)
+    assert {queue for turn in turns[:3] for queue in turn} == {"a", "b", "c"}
+    assert turns[:3] == turns[3:]
+
+
+def test_taken_places_are_not_given_again_until_they_are_free() -> None:
+    slots = Slots(3, {"a": 2, "b": 3})
+    slots.take("a")
+    slots.take("a")
+    assert shares(slots, "a", "b") == {"b": 1}
+    slots.take("b")
+    assert shares(slots, "a", "b") == {}
+    slots.free("a")
+    assert shares(slots, "a") == {"a": 1}
+
+
+def test_only_the_queues_asked_for_get_places() -> None:
+    assert shares(Slots(4, {"a": 4, "b": 4}), "b") == {"b": 4}
+    assert shares(Slots(4, {"a": 4, "b": 4})) == {}
+
+
+@given(
+    st.integers(1, 50),
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 60), min_size=1),
+    st.lists(st.sampled_from("abcdef"), max_size=40),
+)
+def test_no_more_is_ever_asked_for_than_is_free(
+    total: int, limits: dict[str, int], taken: list[str]
+) -> None:
+    slots = Slots(total, limits)
+    free, of = total, dict(limits)
+    for queue in taken:
+        if queue in of and of[queue] and free:
+            slots.take(queue)
+            free, of[queue] = free - 1, of[queue] - 1
+    asked = shares(slots, *limits)
+    most = min(free, sum(of.values()))
+    assert sum(asked.values()) <= most
+    assert bool(asked) is (most > 0)
+    assert all(0 < limit <= of[queue] for queue, limit in asked.items())
+
+
+async def test_who_waits_for_a_place_is_told_when_one_is_free() -> None:
+    slots = Slots(1, {"a": 1})
+    slots.take("a")
+    waiting = asyncio.create_task(slots.freed())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    slots.free("a")
+    await soon(waiting)
+
+
+async def test_a_place_that_was_freed_before_the_wait_is_not_missed() -> None:
+    slots = Slots(1, {"a": 1})
+    slots.take("a")
+    slots.free("a")
+    await soon(slots.freed())
