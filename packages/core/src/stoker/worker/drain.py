@@ -40,7 +40,7 @@ class _Drain:
         self._site = site
         self._death: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         link = Link(site.driver, site.random)
-        self._slots = Slots(site.options.concurrency, site.queues)
+        self._slots = Slots(site.options.concurrency, site.queues, lambda: None)
         self._settler = Settler(link, site.clock)
         held = HeldLeases()
         self._executor = Executor(site, self._settler, held, self._slots, self._died)

@@ -28,7 +28,7 @@ from stoker.router import Entry
 from stoker.router.options import DEFAULTS
 from stoker.worker.failure import describe
 
-__all__ = ["Ending", "expired", "failed", "parked", "released"]
+__all__ = ["Ending", "expired", "failed", "parked", "refused", "released"]
 
 log: Final = logging.getLogger("stoker.worker")
 
@@ -85,6 +85,11 @@ def parked(lease: Lease, error: InvalidPayload | LookupError, patience: timedelt
 def expired(lease: Lease) -> bool:
     """Return whether the job was claimed after the time at which it must not start any more."""
     return lease.expires is not None and lease.claimed_at > lease.expires
+
+
+def refused(error: BaseException) -> Ending:
+    """Return the ending of a run whose outcome the store refused to keep."""
+    return Ending(Fail(describe(error)), error)
 
 
 def released() -> Ending:

@@ -24,7 +24,7 @@ from stoker.driver import (
     Token,
 )
 from stoker.job import TERMINAL_STATES
-from stoker.worker.ending import Ending, expired, parked, released
+from stoker.worker.ending import Ending, expired, parked, refused, released
 from stoker.worker.execution import Execution, Interrupt
 from stoker.worker.failure import WorkerLost
 from stoker.worker.held import HeldLeases
@@ -156,6 +156,7 @@ class Executor:
         else:
             self._slots.free(lease.token.key.queue)
         del self._running[lease.token]
+        await self._held.landed(lease.token)
         if execution.committed:
             settled = Settled(SettleStatus.APPLIED, JobState.COMPLETED)
             self._answered(lease, Ending(None, execution.result), execution, settled)
@@ -184,7 +185,10 @@ class Executor:
         else:
             settlement = Settlement(lease.token, outcome, reports.progress, reports.logs)
         self._settler.put(
-            settlement, lambda settled: self._answered(lease, ending, execution, settled)
+            settlement,
+            lambda settled, refusal: self._answered(
+                lease, ending if refusal is None else refused(refusal), execution, settled
+            ),
         )
 
     def _answered(

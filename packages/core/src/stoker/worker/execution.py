@@ -15,22 +15,19 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Final
 
-from pydantic_core import to_json
-
 from stoker.driver import Cancel, Capability, Complete, Lease
-from stoker.driver.checks import MAX_LOG_BYTES
 from stoker.errors import InvalidPayload, UnserializableResult
 from stoker.router import Entry, Event, JobRun, Progress
 from stoker.worker.ending import Ending, failed, parked, released
 from stoker.worker.failure import JobTimeout
 from stoker.worker.held import HeldLeases
 from stoker.worker.hooks import tell
+from stoker.worker.reports import log_entry, progress_entry
 from stoker.worker.site import Site
 from stoker.worker.transaction import JobTransaction
 
 __all__ = ["Execution", "Interrupt"]
 
-_MESSAGE_CHARACTERS: Final = 1_000
 _JOB_LOGGER: Final = logging.getLogger("stoker.jobs")
 
 
@@ -140,7 +137,9 @@ class Execution:
             if self.committed or self.lease_lost:
                 return None
             return Ending(Complete(self.encode_result(returned)), returned)
-        except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001  any handler
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises
             return self._ending_of(error)
         finally:
             # What comes now is too late: an interrupt must not tear the ending apart.
@@ -152,7 +151,7 @@ class Execution:
 
     def interrupt(self, reason: Interrupt) -> None:
         """Stop the run: cancel its task, unless it is committing or already being stopped."""
-        if self._over or self.shielded or self.committed:
+        if self._over or self.shielded:
             return
         if self._interrupt is not None and reason is not Interrupt.LOST:
             return
@@ -190,9 +189,7 @@ class Execution:
     def progress(self, progress: Progress) -> Awaitable[None]:
         """Store the progress with the next heartbeat, which comes at once; tell the hooks."""
         if self._site.can(Capability.RESULTS):
-            message = progress.message and progress.message[:_MESSAGE_CHARACTERS]
-            data = to_json({"percent": progress.percent, "message": message})
-            self._held.report(self.lease.token, progress=data)
+            self._held.report(self.lease.token, progress=progress_entry(progress))
         if Event.PROGRESS not in self.entry.hooks:
             return _Done()
         if self.thread is not None:
@@ -203,11 +200,7 @@ class Execution:
     def log(self, entry: dict[str, Any]) -> None:
         """Store a log entry with the next heartbeat, cut if it is too long."""
         if self._site.can(Capability.RESULTS):
-            data = to_json({"at": self._site.clock.now(), **entry}, fallback=str)
-            if len(data) > MAX_LOG_BYTES:
-                short = str(entry["message"])[: MAX_LOG_BYTES // 16]
-                data = to_json({"at": self._site.clock.now(), "message": short, "cut": True})
-            self._held.report(self.lease.token, entry=data)
+            self._held.report(self.lease.token, entry=log_entry(self._site.clock.now(), entry))
 
     def _tell_progress(self, progress: Progress) -> asyncio.Task[None]:
         task = self._loop.create_task(tell(self.entry, Event.PROGRESS, self.run, progress))

@@ -28,7 +28,7 @@ class Fetcher(Service):
 
     Args:
         worker: the name under which leases are taken.
-        work: set by others when there may be something to claim.
+        work: set by others when there may be something to claim, or a place to run it.
         learned_due: told how long it is to the earliest delayed job, with every claim.
     """
 
@@ -63,14 +63,14 @@ class Fetcher(Service):
         sleep = _LONGEST_SLEEP if wakes else self._site.options.poll_time
         hungry = queues
         while True:
+            # Cleared before the look: what comes from now on must not be lost.
+            self._work.clear()
             wants = self._slots.wants(hungry) or self._slots.wants(queues)
             if not wants:
-                await self._slots.freed()
+                await self._work.wait()
                 # Every queue gets its turn, also those that had nothing the last time.
                 hungry = queues
                 continue
-            # Cleared before the claim: a hint that comes while it is under way must not be lost.
-            self._work.clear()
             gave = self._start(await self._claim_for(wants))
             # A queue that gave something may have more, and is asked again at once. When none
             # has anything, the worker sleeps.

@@ -40,6 +40,7 @@ class Heartbeat(Service):
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._all_wanted = False
+        self._sending = asyncio.Lock()
         self._held = held
         held.reported = self._reported
 
@@ -50,7 +51,7 @@ class Heartbeat(Service):
 
     async def beat(self) -> None:
         """Extend all leases once, and wait for the answers."""
-        await self._extend(self._held.extensions(only_reports=False))
+        await self._extend(only_reports=False)
 
     async def run(self) -> None:
         """Beat at the interval; store reports as they come."""
@@ -63,14 +64,19 @@ class Heartbeat(Service):
             self._all_wanted = False
             if every_one:
                 due = self._loop.time() + interval
-            await self._extend(self._held.extensions(only_reports=not every_one))
+            await self._extend(only_reports=not every_one)
 
     def _reported(self) -> None:
         # From any thread, also after the loop of a stopped worker is closed.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wanted.set)
 
-    async def _extend(self, items: list[Extension]) -> None:
+    async def _extend(self, *, only_reports: bool) -> None:
+        # One at a time: what a beat has taken must have landed before the next one takes more.
+        async with self._sending:
+            await self._extend_all(self._held.extensions(only_reports=only_reports))
+
+    async def _extend_all(self, items: list[Extension]) -> None:
         info = self._link.driver.info
         patience = self._loop.time() + _BUSY_PATIENCE
         while items:
@@ -97,7 +103,9 @@ class Heartbeat(Service):
         for item, answer in zip(items, answers, strict=True):
             if answer.status is ExtendStatus.BUSY:
                 busy.append(item)
-            elif answer.status is not ExtendStatus.EXTENDED or answer.cancel_reason is not None:
+                continue
+            self._held.stored(item)
+            if answer.status is not ExtendStatus.EXTENDED or answer.cancel_reason is not None:
                 self._learned(item.token, answer)
         return busy
 

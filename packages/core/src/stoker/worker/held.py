@@ -6,8 +6,9 @@ so the heartbeat can live on a loop of its own, where no handler can block it.
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from stoker.driver import Extension, Token
@@ -23,9 +24,15 @@ class Reports:
 
     __slots__ = ("logs", "progress")
 
-    def __init__(self) -> None:
-        self.progress: bytes | None = None
-        self.logs: list[bytes] = []
+    def __init__(self, progress: bytes | None = None, logs: Sequence[bytes] = ()) -> None:
+        self.progress = progress
+        self.logs: list[bytes] = list(logs)
+
+    def put_before(self, progress: bytes | None, logs: Sequence[bytes]) -> None:
+        """Add what was reported earlier."""
+        if self.progress is None:
+            self.progress = progress
+        self.logs = [*logs, *self.logs][-_NEWEST_LOGS:]
 
 
 class HeldLeases:
@@ -36,6 +43,8 @@ class HeldLeases:
         """Called, from any thread, when there is a report to be stored."""
         self._lock = threading.Lock()
         self._reports: dict[Token, Reports | None] = {}
+        self._under_way: dict[Token, Extension] = {}
+        self._landings: dict[Token, asyncio.Future[None]] = {}
 
     def __len__(self) -> int:
         return len(self._reports)
@@ -45,10 +54,30 @@ class HeldLeases:
         with self._lock:
             self._reports[token] = None
 
-    def remove(self, token: Token) -> Reports | None:
-        """Let go of a lease: no heartbeat takes it up any more. Returns what is left to store."""
+    def remove(self, token: Token, *, also_under_way: bool = False) -> Reports | None:
+        """Let go of a lease: no heartbeat takes it up any more. Returns what is left to store.
+
+        Args:
+            token: the lease.
+            also_under_way: include reports that a heartbeat is just sending: they may then be
+                stored twice, but not lost.
+        """
         with self._lock:
-            return self._reports.pop(token, None)
+            reports = self._reports.pop(token, None)
+            item = self._under_way.get(token) if also_under_way else None
+            if item is not None:
+                reports = reports or Reports()
+                reports.put_before(item.progress, item.logs)
+            return reports
+
+    async def landed(self, token: Token) -> None:
+        """Wait until no report of this lease is on its way, so that none is lost or doubled."""
+        with self._lock:
+            if token not in self._under_way:
+                return
+            landing = asyncio.get_running_loop().create_future()
+            self._landings[token] = landing
+        await landing
 
     def report(
         self, token: Token, *, progress: bytes | None = None, entry: bytes | None = None
@@ -71,26 +100,43 @@ class HeldLeases:
     def extensions(self, *, only_reports: bool) -> list[Extension]:
         """Return an extension for every lease held, or for those with something to store.
 
-        The reports are taken; `give_back` returns those that could not be stored.
+        Each has to be answered with `stored` or `give_back`.
         """
         items = []
         with self._lock:
             for token, reports in self._reports.items():
                 if reports is not None:
-                    items.append(Extension(token, reports.progress, reports.logs))
+                    item = Extension(token, reports.progress, reports.logs)
+                    items.append(item)
+                    self._under_way[token] = item
                     self._reports[token] = None
                 elif not only_reports:
                     items.append(Extension(token))
         return items
 
+    def stored(self, item: Extension) -> None:
+        """Take note that an extension was answered."""
+        with self._lock:
+            self._land(item)
+
     def give_back(self, item: Extension) -> None:
         """Keep the reports of an extension that did not take effect for the next one."""
         with self._lock:
-            if item.token not in self._reports or (item.progress is None and not item.logs):
-                return
-            reports = self._reports[item.token]
-            if reports is None:
-                reports = self._reports[item.token] = Reports()
-            if reports.progress is None:
-                reports.progress = item.progress
-            reports.logs = [*item.logs, *reports.logs][-_NEWEST_LOGS:]
+            if self._land(item) and item.token in self._reports:
+                reports = self._reports[item.token] or Reports()
+                reports.put_before(item.progress, item.logs)
+                self._reports[item.token] = reports
+
+    def _land(self, item: Extension) -> bool:
+        if self._under_way.get(item.token) is not item:
+            return False
+        del self._under_way[item.token]
+        landing = self._landings.pop(item.token, None)
+        if landing is not None:
+            landing.get_loop().call_soon_threadsafe(_release, landing)
+        return True
+
+
+def _release(landing: asyncio.Future[None]) -> None:
+    if not landing.done():
+        landing.set_result(None)

@@ -57,6 +57,18 @@ class Link:
                     log.warning("%s: the store answers again, after %d failures", what, failures)
                 return answer
 
+    async def once(self, what: str, operation: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `operation()` answers; `None` if the store cannot be reached.
+
+        For what would be wrong to do later, when the store is back.
+        """
+        try:
+            return await operation()
+        except DriverUnavailable as error:
+            self._steady_since = None
+            log.warning("%s: the store does not answer: %s", what, error)
+            return None
+
     def steady_for(self, period: timedelta) -> bool:
         """Return whether the store has answered without interruption for so long."""
         since = self._steady_since

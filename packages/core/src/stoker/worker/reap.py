@@ -70,8 +70,9 @@ class Reaper(Service):
             await self._reap()
 
     async def _reap(self) -> None:
-        reaped = await self._link.call("reap", lambda: reap(self._site, self._queues))
-        for one in reaped:
+        # Not repeated: after an outage every lease looks expired.
+        reaped = await self._link.once("reap", lambda: reap(self._site, self._queues))
+        for one in reaped or ():
             log.warning(
                 "job %s (%s): worker %s disappeared, crash %d of the job, it is %s now",
                 one.lease.token.key.id,

@@ -21,7 +21,8 @@ from stoker.worker.service import Service
 
 __all__ = ["Settler"]
 
-Answered: TypeAlias = Callable[[Settled], None]
+Answered: TypeAlias = Callable[[Settled, BaseException | None], None]
+"""Told the answer, and the error if the outcome was refused and the job failed instead."""
 
 log: Final = logging.getLogger("stoker.worker")
 
@@ -64,14 +65,15 @@ class Settler(Service):
 
     async def _flush(self, batch: list[tuple[Settlement, Answered]]) -> None:
         answers = await self._send([settlement for settlement, _ in batch])
-        for (settlement, answered), answer in zip(batch, answers, strict=True):
+        for (settlement, answered), (answer, refusal) in zip(batch, answers, strict=True):
             if answer.status in (SettleStatus.STALE, SettleStatus.GONE):
                 _log_lost(settlement, answer)
-            answered(answer)
+            answered(answer, refusal)
 
-    async def _send(self, items: list[Settlement]) -> list[Settled]:
+    async def _send(self, items: list[Settlement]) -> list[tuple[Settled, BaseException | None]]:
         try:
-            return await self._link.call("settle", lambda: self._settle(items))
+            answers = await self._link.call("settle", lambda: self._settle(items))
+            return [(answer, None) for answer in answers]
         except (InvalidInput, Unsupported) as error:
             # The core checks what it sends; should one item be refused all the same, the others
             # must not wait for it, and its job must not run for ever.
@@ -80,7 +82,8 @@ class Settler(Service):
             if isinstance(items[0].outcome, Fail):
                 raise
             log.exception("the outcome of job %s was refused", items[0].token.key.id)
-            return await self._send([Settlement(items[0].token, Fail(describe(error)))])
+            failure = Settlement(items[0].token, Fail(describe(error)))
+            return [(answer, error) for answer, _ in await self._send([failure])]
 
     async def _settle(self, items: list[Settlement]) -> list[Settled]:
         return await self._link.driver.settle(items, now=self._clock.given())

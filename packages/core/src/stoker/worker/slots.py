@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from stoker.driver import Want
 
@@ -16,12 +15,13 @@ class Slots:
     Args:
         total: how many jobs may run at a time.
         limits: how many of them may come from each queue.
+        freed: called when a place is given back where there was none.
     """
 
-    def __init__(self, total: int, limits: Mapping[str, int]) -> None:
+    def __init__(self, total: int, limits: Mapping[str, int], freed: Callable[[], None]) -> None:
         self._free = total
         self._free_of = dict(limits)
-        self._freed = asyncio.Event()
+        self._freed = freed
         self._turn = 0
 
     def take(self, queue: str) -> None:
@@ -31,9 +31,11 @@ class Slots:
 
     def free(self, queue: str) -> None:
         """Give a place back."""
+        was_full = self._free == 0 or self._free_of[queue] == 0
         self._free += 1
         self._free_of[queue] += 1
-        self._freed.set()
+        if was_full:
+            self._freed()
 
     def wants(self, queues: Iterable[str]) -> list[Want]:
         """Share the free places out over `queues`; empty when there is none for them.
@@ -55,8 +57,3 @@ class Slots:
                 wants.append(Want(queue, limit))
                 left -= limit
         return wants
-
-    async def freed(self) -> None:
-        """Wait until a place has been given back since the last call."""
-        await self._freed.wait()
-        self._freed.clear()

@@ -50,10 +50,10 @@ class JobTransaction:
             )
         if self._execution.transaction_used is not None:
             raise InvalidInput("job.transaction() completes the job, so a run can use it once")
-        self._execution.transaction_used = self
         driver = cast("Transactional[Any]", self._site.driver)
         self._block = driver.transaction(self._connection, lease=self._site.options.lease_time)
         self._connection = await self._block.__aenter__()
+        self._execution.transaction_used = self
         return self._connection
 
     async def __aexit__(
@@ -79,7 +79,7 @@ class JobTransaction:
         # await was cancelled may still take effect. The token leaves the heartbeat, which would
         # wait for the row that this transaction holds.
         self._execution.shielded = True
-        reports = self._held.remove(self._execution.lease.token)
+        reports = self._held.remove(self._execution.lease.token, also_under_way=True)
         settlement = Settlement(
             self._execution.lease.token,
             Complete(data),

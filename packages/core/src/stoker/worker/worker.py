@@ -53,12 +53,12 @@ class Worker:
         """Random for each start, so that a new worker is never mistaken for a dead one."""
         self._death: asyncio.Future[WorkerCrashed] = asyncio.get_running_loop().create_future()
         link = Link(site.driver, site.random)
-        slots = Slots(site.options.concurrency, site.queues)
+        work = asyncio.Event()
+        slots = Slots(site.options.concurrency, site.queues, work.set)
         self._settler = Settler(link, site.clock)
         held = HeldLeases()
         self._executor = Executor(site, self._settler, held, slots, self._died)
         self._heartbeat = Heartbeat(site, link, held, self._executor.extended)
-        work = asyncio.Event()
         promoter = Promoter(site, link, work.set)
         self._fetcher = Fetcher(
             site, link, slots, self._executor, self.id, work=work, learned_due=promoter.learn
