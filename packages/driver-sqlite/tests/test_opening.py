@@ -16,14 +16,30 @@ from pathlib import Path
 import pytest
 
 from stoker.driver import Durability, JobKey, NewJob
-from stoker.errors import DriverClosed, IncompatibleStore, InvalidInput
+from stoker.errors import DriverClosed, DriverUnavailable, IncompatibleStore, InvalidInput
 from stoker_sqlite import SqliteDriver
-from stoker_sqlite._schema import APPLICATION_ID, check_library
+from stoker_sqlite._schema import check_library
+from stoker_sqlite._sql import migrations
 
 
-def pragma(path: Path, name: str) -> object:
+def answer(path: Path, sql: str) -> object:
+    """Return the one value that a statement answers."""
     with closing(sqlite3.connect(path)) as raw:
-        return raw.execute(f"pragma {name}").fetchone()[0]
+        return raw.execute(sql).fetchone()[0]
+
+
+def make(path: Path, script: str) -> None:
+    """Let another application write to a file."""
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript(script)
+
+
+async def adopt(path: Path) -> None:
+    """Let a driver open a file, and store a job in it."""
+    driver = SqliteDriver(path)
+    await driver.open()
+    await driver.enqueue([NewJob(JobKey("q", "1"), "a.b")])
+    await driver.close()
 
 
 async def threads_are(count: int) -> None:
@@ -35,6 +51,10 @@ async def threads_are(count: int) -> None:
 
 def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+
+
+def protect(path: Path) -> None:
+    path.chmod(0o444)
 
 
 def read(path: Path) -> bytes:
@@ -50,36 +70,129 @@ async def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-async def test_a_new_file_says_what_it_is(driver: SqliteDriver, path: Path) -> None:
-    assert pragma(path, "application_id") == APPLICATION_ID
-    assert pragma(path, "user_version") == 1
-    assert pragma(path, "journal_mode") == "wal"
+HEADER = ("application_id", "user_version", "page_size", "encoding", "auto_vacuum")
+VERSION = "select version from stoker_schema"
+THEIRS = """
+    pragma application_id = 42;
+    pragma user_version = 7;
+    create table letters (address text);
+    create index letters_address on letters (address);
+    create view addresses as select address from letters;
+    insert into letters values ('a');
+"""
+
+
+async def test_a_new_file_says_which_version_it_has(driver: SqliteDriver, path: Path) -> None:
+    assert answer(path, VERSION) == len(migrations())
+    assert answer(path, "select count(*) from stoker_schema") == 1
+    assert answer(path, "pragma journal_mode") == "wal"
 
 
 async def test_an_empty_file_is_taken_for_a_new_one(path: Path) -> None:
     write(path, b"")
+    await adopt(path)
+    assert answer(path, VERSION) == len(migrations())
+
+
+def seen_by_its_owner(path: Path) -> list[object]:
+    """Return all of a file that is not the driver's."""
+    with closing(sqlite3.connect(path)) as raw:
+        return [
+            *(raw.execute(f"pragma {name}").fetchone() for name in HEADER),
+            *raw.execute("select * from sqlite_schema where tbl_name not like 'stoker%'"),
+            *raw.execute("select rowid, address from letters"),
+        ]
+
+
+async def test_an_applications_file_is_adopted_and_else_left_as_it_was(path: Path) -> None:
+    make(path, THEIRS)
+    before = seen_by_its_owner(path)
+    await adopt(path)
+    assert answer(path, "select count(*) from stoker_jobs") == 1
+    assert answer(path, "pragma journal_mode") == "wal"
+    assert seen_by_its_owner(path) == before
+    assert before[:2] == [(42,), (7,)]
+
+
+async def test_an_adopted_file_may_be_versioned_by_its_owner_afterwards(path: Path) -> None:
+    await adopt(path)
+    make(path, THEIRS)
     driver = SqliteDriver(path)
     await driver.open()
+    assert await driver.queues() == ["q"]
     await driver.close()
-    assert pragma(path, "application_id") == APPLICATION_ID
+    assert answer(path, "pragma user_version") == 7
+
+
+async def test_a_file_is_adopted_while_its_owner_is_connected(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(path, THEIRS)
+    with closing(sqlite3.connect(path)) as owner:
+        assert owner.execute("select count(*) from letters").fetchone() == (1,)
+        with caplog.at_level("INFO", "stoker_sqlite"):
+            await adopt(path)
+        owner.execute("insert into letters values ('b')")
+        owner.commit()
+    assert answer(path, "select count(*) from letters") == 2
+    assert "journal mode was delete" in caplog.text
+
+
+async def test_a_file_whose_owner_holds_it_is_left_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker_sqlite._schema._OPEN_SECONDS", 0.02)
+    make(path, THEIRS)
+    with closing(sqlite3.connect(path, isolation_level=None)) as owner:
+        owner.execute("begin immediate")
+        with pytest.raises(DriverUnavailable, match="locked"):
+            await SqliteDriver(path).open()
+        owner.execute("rollback")
+    assert answer(path, "select count(*) from sqlite_schema where name like 'stoker%'") == 0
+
+
+async def test_a_failed_migration_leaves_none_of_the_tables(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(path, THEIRS)
+    broken = (*migrations(), "create table stoker_more (x);\ncreate table letters (x);\n")
+    monkeypatch.setattr("stoker_sqlite._schema.migrations", lambda: broken)
+    with pytest.raises(DriverUnavailable, match="letters already exists"):
+        await SqliteDriver(path).open()
+    assert answer(path, "select count(*) from sqlite_schema where name like 'stoker%'") == 0
+
+
+async def test_an_older_file_gets_what_it_lacks(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await adopt(path)
+    more = (*migrations(), "create table stoker_more (x);\n")
+    monkeypatch.setattr("stoker_sqlite._schema.migrations", lambda: more)
+    for _ in range(2):
+        driver = SqliteDriver(path)
+        await driver.open()
+        assert await driver.queues() == ["q"]
+        await driver.close()
+    assert answer(path, VERSION) == len(more)
+    assert answer(path, "select count(*) from stoker_more") == 0
 
 
 async def test_a_file_that_was_closed_is_opened_again_with_its_jobs(path: Path) -> None:
-    for answer in ("inserted", "duplicate_id"):
+    for status in ("inserted", "duplicate_id"):
         driver = SqliteDriver(path)
         await driver.open()
         enqueued = await driver.enqueue([NewJob(JobKey("q", "1"), "a.b")])
-        assert enqueued[0].status.value == answer
+        assert enqueued[0].status.value == status
         await driver.close()
 
 
 async def test_a_newer_file_is_refused_with_both_versions(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as raw:
-        raw.execute(f"pragma application_id = {APPLICATION_ID}")
-        raw.execute("pragma user_version = 7")
+    await adopt(path)
+    make(path, "update stoker_schema set version = 7")
     message = await refusal(path)
     assert "version 7" in message
-    assert "upgrade" in message
+    assert f"knows {len(migrations())}" in message
+    assert "upgrade stoker-sqlite" in message
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
@@ -89,15 +202,37 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) 
     assert read(path) == letter
 
 
-@pytest.mark.parametrize("application", [0, 42])
-async def test_a_database_of_another_application_is_refused_and_left_alone(
-    path: Path, application: int
+@pytest.mark.parametrize(
+    "script",
+    [
+        "create table stoker_jobs (x)",
+        "create view Stoker_Things as select 1",
+        "create table stoker_schema (version text); insert into stoker_schema values ('one')",
+        "create table stoker_schema (version integer)",
+        "create table stoker_schema (version, name); insert into stoker_schema values (1, 'x')",
+    ],
+)
+async def test_names_of_the_driver_that_somebody_else_has_used_are_refused(
+    path: Path, script: str
 ) -> None:
-    with closing(sqlite3.connect(path)) as raw:
-        raw.execute("create table theirs (x)")
-        raw.execute(f"pragma application_id = {application}")
+    make(path, script)
     before = read(path)
-    assert "another application" in await refusal(path)
+    message = await refusal(path)
+    assert "stoker_" in message.lower()
+    assert "not this driver's" in message
+    assert read(path) == before
+
+
+async def test_a_name_that_only_looks_like_the_drivers_does_not_matter(path: Path) -> None:
+    make(path, "create table stokers (x); create table my_stoker_jobs (x)")
+    await adopt(path)
+    assert answer(path, "select count(*) from stoker_jobs") == 1
+
+
+async def test_a_file_in_utf_16_is_refused_and_left_alone(path: Path) -> None:
+    make(path, "pragma encoding = 'UTF-16le'; create table letters (address text)")
+    before = read(path)
+    assert "UTF-16le" in await refusal(path)
     assert read(path) == before
 
 
@@ -109,6 +244,15 @@ async def test_a_missing_folder_and_a_folder_are_named(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a place nobody can write to")
 async def test_a_place_without_write_permission_is_named() -> None:
     assert "write permission" in await refusal(Path("/proc/jobs.db"))
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is read-only for root"
+)
+async def test_a_file_of_the_driver_that_is_read_only_now_is_refused(path: Path) -> None:
+    await adopt(path)
+    protect(path)
+    assert "write permission" in await refusal(path)
 
 
 def test_an_old_sqlite_library_is_refused_with_its_version() -> None:

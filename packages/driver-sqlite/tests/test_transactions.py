@@ -128,6 +128,21 @@ async def test_rollback_leaves_nothing_and_commit_leaves_all(
     assert letters(path) == 1
 
 
+async def test_an_applications_own_file_takes_its_rows_and_jobs_as_one(path: Path) -> None:
+    async with user(path) as connection:
+        await connection.execute("pragma user_version = 7")
+        driver = SqliteDriver(path)
+        await driver.open()
+        for end, state in ((connection.rollback, None), (connection.commit, JobState.READY)):
+            await connection.execute("begin immediate")
+            await connection.execute("insert into letters values ('a')")
+            await driver.enqueue_in(connection, [JOB])
+            await end()
+            assert await driver.states([KEY]) == [state]
+            assert letters(path) == (state is not None)
+        await driver.close()
+
+
 async def test_an_error_inside_takes_back_only_its_own_statements(
     driver: SqliteDriver, path: Path
 ) -> None:

@@ -1,12 +1,18 @@
-"""Waiting workers are woken by commits of this process and of others, and by nothing else."""
+"""Waiting workers are woken by commits of this process and of others, and by nothing else.
+
+All of it whether the kernel tells of writes to the file or not.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +20,8 @@ import pytest
 
 from stoker.driver import Complete, Extension, JobKey, NewJob, Settlement, Wake, Want
 from stoker.errors import InvalidInput
-from stoker_sqlite import SqliteDriver
+from stoker_sqlite import SqliteDriver, _notice
+from stoker_sqlite._notice import Inotify, Polling
 
 Connect = Callable[[], Awaitable[SqliteDriver]]
 
@@ -22,6 +29,8 @@ LEASE = timedelta(seconds=30)
 LONG = timedelta(seconds=30)
 SHORT = timedelta(milliseconds=60)
 """Longer than a few looks at the file."""
+
+HOUR = 3_600_000
 
 OTHER = """
 import asyncio, sys
@@ -81,12 +90,221 @@ async def other_process(path: Path) -> AsyncIterator[Tell]:
         assert await process.wait() == 0
 
 
-async def test_an_enqueue_of_another_process_wakes(driver: SqliteDriver, path: Path) -> None:
+@pytest.fixture(params=["inotify", "polling"], autouse=True)
+def mechanism(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have it with and without inotify."""
+
+    def refuse(_: Path) -> int:
+        raise OSError(errno.EMFILE, "too many instances")
+
+    mechanism: str = request.param
+    if mechanism == "polling":
+        monkeypatch.setattr("stoker_sqlite._notice._watch_writes", refuse)
+    elif sys.platform != "linux":
+        pytest.skip("needs inotify")
+    return mechanism
+
+
+Settle = Callable[[SqliteDriver], Awaitable[None]]
+
+
+@pytest.fixture
+def settle_down(mechanism: str, monkeypatch: pytest.MonkeyPatch) -> Settle:
+    """Let the thread of a driver that waits come to rest: only being told ends that."""
+
+    async def settle_down(driver: SqliteDriver) -> None:
+        assert driver._client is not None
+        bell = driver._client._bell
+        if mechanism == "polling":
+            await until(lambda: isinstance(bell._notice, Polling))
+            return
+        monkeypatch.setattr(Inotify, "LAST_PAUSE", 16)
+        await until(lambda: isinstance(bell._notice, Inotify) and bell._notice._pause >= 16)
+        assert isinstance(bell._notice, Inotify)
+        monkeypatch.setattr(Inotify, "LAST_PAUSE", HOUR)
+        bell._notice._pause = HOUR
+
+    return settle_down
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)
+
+
+async def commit_unheard(driver: SqliteDriver, queue: str) -> None:
+    """Store a job in a transaction of the user's, of which only the file can tell the driver."""
+    async with driver.transaction(lease=LEASE) as connection:
+        await driver.enqueue_in(connection, [NewJob(JobKey(queue, os.urandom(8).hex()), "a.b")])
+
+
+async def start_wait(driver: SqliteDriver, *queues: str) -> asyncio.Task[Wake]:
+    """Begin to latch hints for some queues, and to wait for one."""
+    await driver.wait(queues, LONG)
+    waiting = asyncio.create_task(driver.wait(queues, LONG))
+    await asyncio.sleep(0)
+    return waiting
+
+
+async def test_an_enqueue_of_another_process_wakes(
+    driver: SqliteDriver, path: Path, settle_down: Settle
+) -> None:
     async with other_process(path) as tell:
         assert await driver.wait(["q"], LONG) is Wake.WORK
-        waiting = asyncio.create_task(driver.wait(["q"], LONG))
-        await tell("enqueue")
+        for _ in range(3):
+            waiting = asyncio.create_task(driver.wait(["q"], LONG))
+            await asyncio.sleep(0)
+            await settle_down(driver)
+            await tell("enqueue")
+            assert await waiting is Wake.WORK
+
+
+@pytest.mark.parametrize("mode", ["passive", "restart", "truncate"])
+async def test_a_commit_wakes_after_a_checkpoint_that_began_the_log_anew(
+    driver: SqliteDriver, path: Path, settle_down: Settle, mode: str
+) -> None:
+    waiting = await start_wait(driver, "q")
+    for _ in range(2):
+        await settle_down(driver)
+        with closing(sqlite3.connect(path)) as raw:
+            raw.execute(f"pragma wal_checkpoint({mode})")
+        await settle_down(driver)
+        await commit_unheard(driver, "q")
         assert await waiting is Wake.WORK
+        waiting = asyncio.create_task(driver.wait(["q"], LONG))
+        await asyncio.sleep(0)
+    await driver.close()
+    assert await waiting is Wake.NOTHING
+
+
+async def test_a_commit_wakes_after_the_log_was_deleted_and_made_again(
+    path: Path, settle_down: Settle
+) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    for _ in range(3):
+        driver = SqliteDriver(path)
+        await driver.open()
+        waiting = await start_wait(driver, "q")
+        await settle_down(driver)
+        await commit_unheard(driver, "q")
+        assert await waiting is Wake.WORK
+        assert log.exists()
+        await driver.close()
+        assert not log.exists()
+
+
+async def test_many_waiters_are_woken_each_for_its_queues(
+    connect: Connect, settle_down: Settle
+) -> None:
+    drivers = [await connect() for _ in range(12)]
+    waits = [
+        await start_wait(driver, "q" if number % 2 else "r", f"own-{number}")
+        for number, driver in enumerate(drivers)
+    ]
+    await settle_down(drivers[0])
+    await commit_unheard(drivers[0], "q")
+    assert await asyncio.gather(*waits[1::2]) == [Wake.WORK] * 6
+    await settle_down(drivers[0])
+    assert not any(wait.done() for wait in waits[::2])
+    await commit_unheard(drivers[0], "r")
+    assert await asyncio.gather(*waits[::2]) == [Wake.WORK] * 6
+
+
+async def test_a_hint_given_while_nobody_waited_for_its_queue_is_not_missed(
+    connect: Connect, settle_down: Settle
+) -> None:
+    one, other = await connect(), await connect()
+    waiting = await start_wait(one, "q")
+    await other.wait(["r"], LONG)
+    await settle_down(one)
+    await commit_unheard(other, "r")
+    await settle_down(one)
+    assert await other.wait(["r"], LONG) is Wake.WORK
+    assert not waiting.done()
+    await one.close()
+    assert await waiting is Wake.NOTHING
+
+
+async def test_that_the_kernel_does_not_tell_is_said_once(
+    connect: Connect, mechanism: str, caplog: pytest.LogCaptureFixture, settle_down: Settle
+) -> None:
+    with caplog.at_level("INFO", "stoker_sqlite"):
+        for _ in range(3):
+            driver = await connect()
+            waiting = await start_wait(driver, "q")
+            await settle_down(driver)
+            await commit_unheard(driver, "q")
+            assert await waiting is Wake.WORK
+    said = [record for record in caplog.records if record.levelname == "INFO"]
+    assert ["too many instances" in record.message for record in said] == (
+        [True] if mechanism == "polling" else []
+    )
+
+
+@pytest.mark.parametrize("mechanism", ["inotify"], indirect=True)
+async def test_a_kernel_that_keeps_silent_is_found_out(
+    driver: SqliteDriver,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch_writes = _notice._watch_writes
+    silent = path.with_name("silent")
+    silent.write_bytes(b"")
+    monkeypatch.setattr(_notice, "_watch_writes", lambda _: watch_writes(silent))
+    monkeypatch.setattr(Inotify, "LAST_PAUSE", 4)
+    assert driver._client is not None
+    bell = driver._client._bell
+    with caplog.at_level("INFO", "stoker_sqlite"):
+        waiting = await start_wait(driver, "q")
+        await until(lambda: isinstance(bell._notice, Inotify) and bell._notice._pause == 4)
+        await commit_unheard(driver, "q")
+        assert await waiting is Wake.WORK
+        waiting = asyncio.create_task(driver.wait(["q"], LONG))
+        await until(lambda: isinstance(bell._notice, Polling))
+        await commit_unheard(driver, "q")
+        assert await waiting is Wake.WORK
+    assert caplog.text.count("did not tell") == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+async def test_close_leaves_no_descriptor_open(path: Path, settle_down: Settle) -> None:
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    for _ in range(3):
+        driver = SqliteDriver(path)
+        await driver.open()
+        waiting = await start_wait(driver, "q")
+        await settle_down(driver)
+        await driver.close()
+        assert await waiting is Wake.NOTHING
+    await until(lambda: descriptors() == before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+async def test_a_clone_in_a_forked_child_is_woken(driver: SqliteDriver) -> None:
+    async def in_the_child() -> Wake:
+        clone = driver.clone()
+        await clone.open()
+        waiting = await start_wait(clone, "q")
+        await commit_unheard(clone, "q")
+        return await waiting
+
+    waiting = await start_wait(driver, "q")
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.events._set_running_loop(None)
+            os._exit(0 if asyncio.run(in_the_child()) is Wake.WORK else 1)
+        finally:
+            os._exit(2)
+    assert await waiting is Wake.WORK
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 async def test_a_hint_between_two_waits_ends_the_next_one(driver: SqliteDriver, path: Path) -> None:
@@ -185,8 +403,6 @@ async def test_the_thread_goes_on_after_the_file_could_not_be_read(
 
     def failing(self: object, *arguments: object) -> None:
         if next(failures, False):
-            import sqlite3
-
             raise sqlite3.OperationalError("disk I/O error")
         read(self, *arguments)  # type: ignore[arg-type]
 

@@ -97,7 +97,10 @@ class SqliteDriver:
     `synchronous="full"`, the default, an acknowledged write survives a crash of the machine; with
     "normal" such a crash may lose the last moments, and commits are cheaper.
 
-    The file is in WAL mode, so it must not be on a network file system.
+    The file may be your application's own: `open` puts tables that are called `stoker_*` beside
+    yours. It also puts the file into WAL mode, and that is for good: a property of the file, also
+    for other programs. Nothing else of yours is changed. A file in WAL mode must not be on a
+    network file system.
 
         driver = SqliteDriver("jobs.db")
         driver = SqliteDriver.from_url("sqlite:///jobs.db?synchronous=normal")
@@ -149,7 +152,12 @@ class SqliteDriver:
         return self._info
 
     async def open(self) -> None:
-        """Open the file, and create its schema or bring it up to date."""
+        """Open the file, put it into WAL mode, and create the tables or bring them up to date.
+
+        Raises:
+            IncompatibleStore: the file cannot be used, or not by this version; says what to do.
+            DriverUnavailable: another connection has locked the file for 10 s.
+        """
         async with self._opening:
             if self._client is None:
                 self._client = await Client.open(self._path, self._synchronous)
@@ -412,8 +420,8 @@ class SqliteDriver:
     ) -> list[Enqueued]:
         """Do `enqueue` inside the transaction that is open on `connection`.
 
-        Waiting workers learn of the jobs from the file when the transaction is committed: within
-        4 ms (median), or 8 ms if nothing was committed for a second, also in this process.
+        Waiting workers, also those of this process, learn of the jobs from the file when the
+        transaction is committed: within a few milliseconds.
         """
         at = self._checked_for_use(connection, now)
         check_jobs(self._info, jobs)

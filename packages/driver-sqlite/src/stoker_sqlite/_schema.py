@@ -1,15 +1,18 @@
 """The schema of the file: created, brought up to date, or refused with what to do.
 
-A file says what it is in its own header: `application_id` is this driver's, `user_version` counts
-the migrations that were applied. Whoever opens the file first applies what is missing, under the
-write lock, so that any number of clients may open a new file at the same time.
+The file may be an application's own. The driver's tables are beside the others, and the table
+`stoker_schema` says how many migrations were applied; the header of the file (`application_id`,
+`user_version`) is the application's, and stays as it is. Whoever opens the file first applies what
+is missing, under the write lock, so that any number of clients may do so at the same time.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +21,9 @@ from stoker_sqlite._connection import is_busy
 from stoker_sqlite._locking import begin
 from stoker_sqlite._sql import migrations
 
-__all__ = ["APPLICATION_ID", "check_library", "check_place", "prepare", "refusal"]
+__all__ = ["check_library", "check_place", "prepare", "refusal"]
 
-APPLICATION_ID: Final = 0x53746F6B
-"""The letters "Stok"."""
+_log: Final = logging.getLogger(__name__)
 
 _OLDEST_SQLITE: Final = (3, 37, 0)
 """Has `returning`, `update ... from` and strict tables."""
@@ -45,6 +47,8 @@ def check_place(path: Path) -> None:
         raise IncompatibleStore(f"{path} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise IncompatibleStore(f"the folder {path.parent} does not exist: create it first")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise _not_writable(path, "no write permission")
 
 
 def prepare(raw: sqlite3.Connection, path: Path, synchronous: str) -> None:
@@ -73,20 +77,34 @@ def prepare(raw: sqlite3.Connection, path: Path, synchronous: str) -> None:
 
 
 def _prepare(raw: sqlite3.Connection, path: Path, give_up_at: float) -> None:
-    if _missing(raw, path):
-        # WAL is a property of the file; it cannot be changed within a transaction.
-        raw.execute("pragma journal_mode = wal").fetchall()
-        if not begin(raw, give_up_at, lambda: False):
-            raise DriverUnavailable(f"{path} is locked by another connection", maybe_applied=False)
-        try:
-            _migrate(raw, path)
-            raw.execute("commit")
-        except BaseException:
-            raw.execute("rollback")
-            raise
-    mode = raw.execute("pragma journal_mode").fetchone()[0]
-    if mode != "wal":
-        raw.execute("pragma journal_mode = wal").fetchall()
+    missing = _missing(raw, path)
+    _write_ahead(raw, path)
+    if not missing:
+        return
+    if not begin(raw, give_up_at, lambda: False):
+        raise DriverUnavailable(f"{path} is locked by another connection", maybe_applied=False)
+    try:
+        _migrate(raw, path)
+        raw.execute("commit")
+    except BaseException:
+        raw.execute("rollback")
+        raise
+
+
+def _write_ahead(raw: sqlite3.Connection, path: Path) -> None:
+    """Put the file into WAL mode: for good, and not within a transaction."""
+    before = raw.execute("pragma journal_mode").fetchone()[0]
+    if before == "wal":
+        return
+    used = raw.execute("pragma page_count").fetchone()[0] > 0
+    after = raw.execute("pragma journal_mode = wal").fetchone()[0]
+    if after != "wal":
+        raise IncompatibleStore(
+            f"{path} cannot be put into WAL mode, it stays in {after} mode: "
+            "name a file on a local disk"
+        )
+    if used:
+        _log.info("%s is in WAL mode from now on; its journal mode was %s", path, before)
 
 
 def _migrate(raw: sqlite3.Connection, path: Path) -> None:
@@ -94,19 +112,22 @@ def _migrate(raw: sqlite3.Connection, path: Path) -> None:
     for script in _missing(raw, path):
         for sql in _statements(script):
             raw.execute(sql)
-    raw.execute(f"pragma application_id = {APPLICATION_ID}")
-    raw.execute(f"pragma user_version = {len(migrations())}")
+    raw.execute("update stoker_schema set version = ?", (len(migrations()),))
 
 
 def _missing(raw: sqlite3.Connection, path: Path) -> tuple[str, ...]:
     """Return the migrations that the file lacks; refuse a file that is not for this driver."""
-    application, version, tables = _header(raw)
-    if application == 0 and version == 0 and tables == 0:
-        return migrations()
-    if application != APPLICATION_ID:
+    encoding, names, version = _found(raw)
+    if encoding != "UTF-8":
         raise IncompatibleStore(
-            f"{path} is a database of another application: name another file. To keep your own "
-            "tables and your jobs in one file, let the driver create it, then add your tables"
+            f"{path} holds its texts in {encoding}, which would put ids into another order: "
+            "name a file in UTF-8, as SQLite makes them unless told otherwise"
+        )
+    if version is None:
+        raise IncompatibleStore(
+            f"{path} has {', '.join(names)}, but no table stoker_schema with their version: they "
+            "are not this driver's, and names in stoker_* have to be. Rename them, or name "
+            "another file"
         )
     known = len(migrations())
     if version > known:
@@ -117,19 +138,30 @@ def _missing(raw: sqlite3.Connection, path: Path) -> tuple[str, ...]:
     return migrations()[version:]
 
 
-def _header(raw: sqlite3.Connection) -> tuple[int, int, int]:
-    """Return application, version and number of tables as of one moment: others may migrate."""
+def _found(raw: sqlite3.Connection) -> tuple[str, list[str], int | None]:
+    """Return encoding, names in stoker_*, and version as of one moment: others may migrate."""
     alone = raw.in_transaction
     if not alone:
         raw.execute("begin")
     try:
-        tables = raw.execute("select count(*) from sqlite_schema").fetchone()[0]
-        application = raw.execute("pragma application_id").fetchone()[0]
-        version = raw.execute("pragma user_version").fetchone()[0]
+        encoding = raw.execute("pragma encoding").fetchone()[0]
+        ours = r"select name from sqlite_schema where name like 'stoker\_%' escape '\'"
+        names = sorted(name for (name,) in raw.execute(ours))
+        return encoding, names, _version(raw, names)
     finally:
         if not alone:
             raw.execute("rollback")
-    return application, version, tables
+
+
+def _version(raw: sqlite3.Connection, names: Sequence[str]) -> int | None:
+    """Return how many migrations were applied; `None` if the tables are somebody else's."""
+    if not names:
+        return 0
+    columns = [row[1] for row in raw.execute("pragma table_info(stoker_schema)")]
+    if columns != ["version"]:
+        return None
+    versions = [version for (version,) in raw.execute("select version from stoker_schema limit 2")]
+    return versions[0] if len(versions) == 1 and isinstance(versions[0], int) else None
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -148,8 +180,12 @@ def refusal(error: sqlite3.Error, path: Path) -> IncompatibleStore | DriverUnava
     if code == sqlite3.SQLITE_NOTADB:
         return IncompatibleStore(f"{path} is not an SQLite database: name another file")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return IncompatibleStore(
-            f"{path} cannot be written ({error}): the process needs write permission for the "
-            "file and for its folder, where SQLite keeps its write-ahead log"
-        )
+        return _not_writable(path, error)
     return DriverUnavailable(f"SQLite cannot use {path}: {error}", maybe_applied=False)
+
+
+def _not_writable(path: Path, why: object) -> IncompatibleStore:
+    return IncompatibleStore(
+        f"{path} cannot be written ({why}): the process needs write permission for the "
+        "file and for its folder, where SQLite keeps its write-ahead log"
+    )

@@ -3,24 +3,27 @@
 Every transaction that could matter to a waiting worker counts up the hints of its queue, in the
 database. A bell, one for each file and process, knows the highest counts seen so far. A commit of
 this process tells it directly. For the commits of other processes, and of users' own connections,
-a thread looks at `pragma data_version` while somebody waits: that costs microseconds, and only
-when it has changed are the counts read. So settlements and heartbeats wake nobody.
+a thread looks at `pragma data_version` while somebody waits, when a notice says that it is time:
+that costs microseconds, and only when it has changed are the counts read. So settlements and
+heartbeats wake nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from stoker.driver import Wake
 from stoker.errors import InvalidInput
+from stoker_sqlite._notice import Inotify, Notice, Polling
 from stoker_sqlite._sql import statement
 from stoker_sqlite._transaction import Hints, HintsOf, array
 
@@ -28,11 +31,6 @@ __all__ = ["Bell", "Latch"]
 
 _log: Final = logging.getLogger(__name__)
 
-_POLL_SECONDS: Final = 0.004
-"""How often the thread looks: half of it is the median time to a wake-up."""
-_QUIET_POLL_SECONDS: Final = 0.008
-_QUIET_AFTER: Final = 250
-"""After so many looks in vain the thread looks half as often: nothing was going on for a while."""
 _RETRY_SECONDS: Final = 0.25
 
 _NONE: Final = Hints(0, 0)
@@ -113,16 +111,21 @@ class Bell:
     """The hints of one file, for all clients of this process."""
 
     _bells: Final[dict[Path, Bell]] = {}
-    _registry: Final = threading.Lock()
+    _registry = threading.Lock()
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._users = 0
         self._lock = threading.Lock()
         self._known: HintsOf = {}
         self._waiting: set[Latch] = set()
         self._queues: frozenset[str] = frozenset()
         """The queues that somebody waits for."""
+        self._looked_for: frozenset[str] = frozenset()
+        """Those of the last time that the thread has read hints."""
+        self._notice: Notice | None = None
+        """What the thread waits for between two looks."""
         self._thread: threading.Thread | None = None
         self._wanted = threading.Event()
         """Set while somebody waits, and at the end."""
@@ -136,6 +139,12 @@ class Bell:
             bell = cls._bells.setdefault(path, cls(path))
             bell.use()
             return bell
+
+    @classmethod
+    def forget_all(cls) -> None:
+        """Begin without bells in a forked child: their threads stayed with the parent."""
+        cls._registry = threading.Lock()
+        cls._bells.clear()
 
     def use(self) -> None:
         """Count one more user."""
@@ -152,7 +161,9 @@ class Bell:
             loop = asyncio.get_running_loop()
             ended = loop.create_future()
             self._ended = lambda: loop.call_soon_threadsafe(ended.set_result, None)
-            self._wanted.set()
+            with self._lock:
+                self._wanted.set()
+                self._nudge()
             await ended
             self._thread.join()
 
@@ -181,6 +192,8 @@ class Bell:
                 )
                 self._thread.start()
             self._wanted.set()
+            if not self._queues <= self._looked_for:
+                self._nudge()
 
     def discard(self, latch: Latch) -> None:
         """Forget a client that waits no more."""
@@ -193,6 +206,10 @@ class Bell:
     def _count_queues(self) -> None:
         self._queues = frozenset().union(*(latch.queues for latch in self._waiting))
 
+    def _nudge(self) -> None:
+        if self._notice is not None:
+            self._notice.nudge()
+
     def _raise(self, queue: str, count: Hints) -> bool:
         known = self._known.get(queue, _NONE)
         highest = self._known[queue] = _highest(known, count)
@@ -200,37 +217,62 @@ class Bell:
 
     def _watch(self) -> None:
         """Look for commits of others, while somebody waits; the body of the thread."""
+        kind: type[Inotify | Polling] = Inotify
         while self._users:
             try:
                 with closing(sqlite3.connect(self._path, isolation_level=None)) as raw:
                     raw.execute("pragma query_only = on")
-                    self._look_again_and_again(raw)
+                    self._look_again_and_again(raw.cursor(), kind)
+            except OSError as error:
+                _log.info("looking at %s every few milliseconds: %s", self._path, error)
+                kind = Polling
             except sqlite3.Error as error:
                 _log.warning("cannot watch %s for hints, trying again: %s", self._path, error)
                 time.sleep(_RETRY_SECONDS)
         self._ended()
 
-    def _look_again_and_again(self, raw: sqlite3.Connection) -> None:
-        seen = None
-        watched: frozenset[str] = frozenset()
-        looks_in_vain = 0
-        cursor = raw.cursor()
-        while self._wanted.wait() and self._users:
-            ((version,),) = cursor.execute("pragma data_version").fetchall()
-            queues = self._queues
-            if version == seen and queues <= watched:
-                looks_in_vain += 1
-            else:
-                seen, watched, looks_in_vain = version, queues, 0
-                self._read(cursor, queues)
-            # Not a timed wait for an event, which costs twice as much as a sleep.
-            quiet = looks_in_vain > _QUIET_AFTER
-            time.sleep(_QUIET_POLL_SECONDS if quiet else _POLL_SECONDS)
+    def _look_again_and_again(self, cursor: sqlite3.Cursor, kind: type[Inotify | Polling]) -> None:
+        # The first look makes sure that there is a write-ahead log to wait for, and that it stays.
+        seen = _version(cursor)
+        with self._noticing(kind) as notice:
+            self._look(cursor)
+            while self._wanted.wait() and self._users:
+                version = _version(cursor)
+                if version != seen or not self._queues <= self._looked_for:
+                    self._look(cursor)
+                notice.wait(version != seen)
+                seen = version
+
+    @contextmanager
+    def _noticing(self, kind: type[Inotify | Polling]) -> Iterator[Notice]:
+        notice = kind(self._log)
+        with self._lock:
+            self._notice = notice
+        try:
+            yield notice
+        finally:
+            with self._lock:
+                self._notice = None
+                notice.close()
+
+    def _look(self, cursor: sqlite3.Cursor) -> None:
+        self._looked_for = self._queues
+        self._read(cursor, self._looked_for)
 
     def _read(self, cursor: sqlite3.Cursor, queues: frozenset[str]) -> None:
         rows = cursor.execute(statement("queue_hints"), {"queues": array(sorted(queues))})
         self.publish({queue: Hints(work, cancels) for queue, work, cancels in rows.fetchall()})
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Bell.forget_all)
+
+
 def _highest(one: Hints, other: Hints) -> Hints:
     return Hints(max(one.work, other.work), max(one.cancels, other.cancels))
+
+
+def _version(cursor: sqlite3.Cursor) -> int:
+    """Return a number that changes whenever another connection has committed."""
+    ((version,),) = cursor.execute("pragma data_version").fetchall()
+    return int(version)

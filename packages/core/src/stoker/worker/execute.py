@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from stoker.driver import (
     Cancel,
@@ -215,11 +215,13 @@ class Executor:
             await tell(execution.entry, event, execution.run, *details)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
+        self._tasks.add(self._loop.create_task(self._guarded(work)))
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._died("executor", task.exception())
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        # Not a callback on the task: for each job that would be one more turn of the event loop.
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  handlers are caught before; this is a defect
+            self._died("executor", error)
+        finally:
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))

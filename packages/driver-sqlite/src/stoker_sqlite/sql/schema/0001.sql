@@ -1,5 +1,12 @@
 -- Version 1: all tables. Times are microseconds since 1970 in UTC, spans are microseconds.
 
+-- The version of all that is called stoker_*: one row, which says how many migrations were applied.
+create table stoker_schema (
+    version integer not null
+) strict;
+
+insert into stoker_schema (version) values (0);
+
 -- One row for every queue that was ever used. Nothing in it is ever counted down: `epoch` fences
 -- leases, `place` orders ready jobs, `work` and `cancels` count the hints given to waiting workers,
 -- and no schedule begins at a version that a removed one has had.
