@@ -41,6 +41,7 @@ __all__ = [
     "SpyDriver",
     "away",
     "entry_of",
+    "hold_back",
     "make_lease",
     "make_site",
     "soon",
@@ -75,6 +76,20 @@ async def turns(count: int = 20) -> None:
     """Let other tasks go on for a while."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+def hold_back(driver: MemoryDriver, operation: str) -> tuple[asyncio.Event, asyncio.Event]:
+    """Keep the calls of an operation from the store: events "one was made" and "let them go"."""
+    asked, go = asyncio.Event(), asyncio.Event()
+    real = getattr(driver, operation)
+
+    async def wait(*args: Any, **more: Any) -> Any:
+        asked.set()
+        await go.wait()
+        return await real(*args, **more)
+
+    setattr(driver, operation, wait)
+    return asked, go
 
 
 class SpyDriver(MemoryDriver):

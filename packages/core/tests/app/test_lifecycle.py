@@ -198,7 +198,7 @@ async def test_a_worker_that_dies_ends_run_worker_with_the_error(driver: SpyDriv
 
 
 def test_an_app_that_could_not_work_is_refused_when_it_is_built() -> None:
-    with pytest.raises(ConfigurationError, match="leave autostart_worker out, and call await app"):
+    with pytest.raises(ConfigurationError, match="call await app.run_until_idle"):
         Stoker("memory://", jobs=[ROUTER], clock=ManualClock(), autostart_worker=True)
     with pytest.raises(InvalidOption, match=r"queue .* is not allowed"):
         Stoker("memory://", jobs=[ROUTER], prefix="a\nb")

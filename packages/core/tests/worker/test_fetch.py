@@ -1,7 +1,7 @@
 """Turning free slots into claims."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -37,15 +37,24 @@ class Runs:
             self.slots.free(lease.token.key.queue)
         del self.started[:count]
 
+    def finish_job(self, job_id: str) -> None:
+        (lease,) = (one for one in self.started if one.token.key.id == job_id)
+        self.started.remove(lease)
+        self.slots.free(lease.token.key.queue)
+
+    @property
+    def ids(self) -> set[str]:
+        return {lease.token.key.id for lease in self.started}
+
 
 class Harness:
     def __init__(self, driver: SpyDriver, **options: Any) -> None:
         self.driver = driver
         router = Router[object]("r")
         site = make_site(driver, [router], options=WorkerOptions(**options), clock=SystemClock())
-        self.slots = Slots(site.options.concurrency, site.queues)
-        self.runs = Runs(self.slots)
         self.work = asyncio.Event()
+        self.slots = Slots(site.options.concurrency, site.queues, self.work.set)
+        self.runs = Runs(self.slots)
         self.due: list[timedelta | None] = []
         executor: Any = self.runs
         self.fetcher = Fetcher(
@@ -64,9 +73,27 @@ class Harness:
         await self.driver.enqueue([NewJob(JobKey(queue, i), "r.job") for i in ids])
         self.work.set()
 
+    def after_deciding(self, number: int, then: Callable[[], Awaitable[None]]) -> None:
+        """Do something when the store has decided what a claim gets, before the fetcher knows."""
+        real = self.driver.claim
+
+        async def claim(*args: Any, **more: Any) -> Any:
+            claimed = await real(*args, **more)
+            if len(self.claims) == number:
+                await then()
+            return claimed
+
+        self.driver.claim = claim  # type: ignore[method-assign]
+
     @property
     def claims(self) -> list[list[Want]]:
         return self.driver.calls.get("claim", [])
+
+
+@pytest.fixture(autouse=True)
+def no_second_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that was missed is found by looking again some seconds later."""
+    monkeypatch.setattr("stoker.worker.fetch._LONGEST_SLEEP", timedelta(hours=1))
 
 
 @pytest.fixture
@@ -105,15 +132,7 @@ async def test_without_a_free_slot_nothing_is_claimed_until_one_is_free(harness:
 
 async def test_a_hint_that_comes_during_a_claim_is_not_lost(harness: Harness) -> None:
     await turns()
-    real = harness.driver.claim
-
-    async def claim(*args: Any, **more: Any) -> Any:
-        claimed = await real(*args, **more)
-        if len(harness.claims) == 2:
-            await harness.enqueue("late")
-        return claimed
-
-    harness.driver.claim = claim  # type: ignore[method-assign]
+    harness.after_deciding(2, lambda: harness.enqueue("late"))
     harness.work.set()
     await until(lambda: harness.runs.started)
 
@@ -191,4 +210,59 @@ async def test_a_claim_that_fails_for_another_reason_ends_the_fetcher(driver: Sp
     await until(lambda: harness.deaths)
     name, error = harness.deaths[0]
     assert (name, str(error)) == ("fetcher", "a defect")
+    await soon(harness.fetcher.stop())
+
+
+async def test_a_hint_for_one_queue_is_not_lost_while_another_is_asked_again(
+    driver: SpyDriver,
+) -> None:
+    await driver.open()
+    harness = Harness(driver, concurrency=9, queues=["a", "b"])
+    await turns()
+    # "b" gave something and is asked again, alone; the hint for "a" came before that.
+    harness.after_deciding(2, lambda: harness.enqueue("a1", queue="a"))
+    await harness.enqueue("b1", queue="b")
+    await until(lambda: harness.runs.ids == {"a1", "b1"})
+    await soon(harness.fetcher.stop())
+
+
+async def test_a_queue_at_its_own_limit_does_not_starve_the_others(driver: SpyDriver) -> None:
+    await driver.open()
+    harness = Harness(driver, concurrency=3, queues={"a": 1, "b": 2})
+    await turns()
+    harness.after_deciding(2, lambda: harness.enqueue("b1", queue="b"))
+    await harness.enqueue("a1", "a2", queue="a")
+    await until(lambda: harness.runs.ids == {"a1", "b1"})
+    await harness.enqueue("b2", queue="b")
+    await until(lambda: harness.runs.ids == {"a1", "b1", "b2"})
+    await soon(harness.fetcher.stop())
+
+
+async def test_a_queue_at_its_own_limit_goes_on_when_its_place_is_free(driver: SpyDriver) -> None:
+    await driver.open()
+    harness = Harness(driver, concurrency=9, queues={"a": 1, "b": 8})
+    await harness.enqueue("a1", "a2", queue="a")
+    await harness.enqueue("b1", queue="b")
+    await until(lambda: harness.runs.ids == {"a1", "b1"})
+    await turns()
+    harness.runs.finish_job("a1")
+    await until(lambda: harness.runs.ids == {"a2", "b1"})
+    await soon(harness.fetcher.stop())
+
+
+async def test_a_place_that_is_freed_while_another_queue_is_asked_is_not_forgotten(
+    driver: SpyDriver,
+) -> None:
+    await driver.open()
+    harness = Harness(driver, concurrency=9, queues={"a": 1, "b": 8})
+    await turns()
+
+    async def free() -> None:
+        harness.runs.finish_job("a1")
+
+    harness.after_deciding(2, lambda: harness.enqueue("b2", queue="b"))
+    harness.after_deciding(3, free)  # of "b", which gives "b2" and is asked once more
+    await driver.enqueue([NewJob(JobKey("a", i), "r.job") for i in ("a1", "a2")])
+    await harness.enqueue("b1", queue="b")
+    await until(lambda: harness.runs.ids == {"a2", "b1", "b2"})
     await soon(harness.fetcher.stop())

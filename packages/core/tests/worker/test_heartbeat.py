@@ -7,7 +7,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from packages.core.tests.support import START, SpyDriver, away, make_site, until
+from packages.core.tests.support import (
+    START,
+    SpyDriver,
+    away,
+    hold_back,
+    make_site,
+    soon,
+    turns,
+    until,
+)
 
 from stoker import WorkerOptions
 from stoker.driver import (
@@ -178,6 +187,70 @@ async def test_a_heartbeat_that_is_stopped_during_an_outage_gives_its_reports_ba
     reports = harness.held.remove(lease.token)
     assert reports is not None
     assert reports.progress == b"50"
+
+
+async def test_one_beat_at_a_time_is_sent(harness: Harness) -> None:
+    (lease,) = await harness.claim(1)
+    asked, go = hold_back(harness.driver, "extend")
+    harness.held.report(lease.token, entry=b'"a"')
+    await soon(asked.wait())
+    asked.clear()
+    harness.held.report(lease.token, entry=b'"b"')
+    beats = [asyncio.create_task(harness.heartbeat.beat()) for _ in range(2)]
+    await turns()
+    assert not asked.is_set()
+    go.set()
+    await soon(asyncio.gather(*beats))
+    assert (await harness.record("0")).logs == (b'"a"', b'"b"')
+
+
+async def test_a_report_has_landed_when_the_store_has_answered(harness: Harness) -> None:
+    (lease,) = await harness.claim(1)
+    asked, go = hold_back(harness.driver, "extend")
+    harness.held.report(lease.token, entry=b'"a"')
+    await soon(asked.wait())
+    landing = asyncio.create_task(harness.held.landed(lease.token))
+    await turns()
+    assert not landing.done()
+    go.set()
+    await soon(landing)
+    assert harness.held.remove(lease.token, also_under_way=True) is None
+
+
+async def test_a_report_of_a_lost_lease_has_landed_too(harness: Harness) -> None:
+    (lease,) = await harness.claim(1)
+    await harness.driver.remove([lease.token.key])
+    harness.held.report(lease.token, entry=b'"a"')
+    await until(lambda: harness.learned)
+    await soon(harness.held.landed(lease.token))
+
+
+@pytest.mark.parametrize("busy", [0, 1], ids=["before an answer", "in the pause of a busy record"])
+async def test_a_heartbeat_that_is_stopped_gives_all_its_reports_back(
+    monkeypatch: pytest.MonkeyPatch, busy: int
+) -> None:
+    monkeypatch.setattr(module, "_BUSY_PAUSE", 60.0)
+    harness = Harness(Busy(max_batch=1))
+    await harness.driver.open()
+    leases = await harness.claim(3)
+    asked, _ = hold_back(harness.driver, "extend")
+    if busy:
+        del harness.driver.extend  # type: ignore[method-assign]
+        harness.driver.busy = len(leases)
+    for lease in leases:
+        harness.held.report(lease.token, entry=b'"a"')
+    harness.heartbeat.start(lambda *death: harness.deaths.append(death))
+    harness.heartbeat.beat_now()
+    if busy:
+        await harness.until_sent(len(leases))
+    else:
+        await soon(asked.wait())
+    await harness.heartbeat.stop()
+    for lease in leases:
+        await soon(harness.held.landed(lease.token))
+        reports = harness.held.remove(lease.token)
+        assert reports is not None
+        assert reports.logs == [b'"a"']
 
 
 async def test_extensions_are_cut_into_what_the_store_takes() -> None:

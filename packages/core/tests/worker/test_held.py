@@ -1,10 +1,12 @@
 """The leases that a worker holds."""
 
+import asyncio
 import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packages.core.tests.support import soon, turns
 
 from stoker.driver import Extension, JobKey, Token
 from stoker.worker.held import HeldLeases
@@ -68,9 +70,28 @@ def test_reports_that_could_not_be_stored_come_back_behind_newer_ones() -> None:
     held.report(token(), entry=b"b")
     held.give_back(item)
     assert held.extensions(only_reports=True) == [Extension(token(), b"old", [b"a", b"b"])]
+
+
+def test_progress_that_could_not_be_stored_gives_way_to_newer_progress() -> None:
+    held = HeldLeases()
+    held.add(token())
+    held.report(token(), progress=b"old", entry=b"a")
+    (item,) = held.extensions(only_reports=True)
     held.report(token(), progress=b"new")
     held.give_back(item)
     assert held.extensions(only_reports=True) == [Extension(token(), b"new", [b"a"])]
+
+
+@pytest.mark.parametrize("first", ["stored", "give_back"])
+def test_reports_are_given_back_once_and_never_after_they_were_stored(first: str) -> None:
+    held = HeldLeases()
+    held.add(token())
+    held.report(token(), entry=b"a")
+    (item,) = held.extensions(only_reports=True)
+    getattr(held, first)(item)
+    held.give_back(item)
+    reports = held.remove(token())
+    assert (reports.logs if reports else []) == ([] if first == "stored" else [b"a"])
 
 
 def test_an_empty_extension_and_one_of_a_lost_lease_are_not_given_back() -> None:
@@ -81,22 +102,41 @@ def test_an_empty_extension_and_one_of_a_lost_lease_are_not_given_back() -> None
     assert held.extensions(only_reports=True) == []
 
 
-@given(st.lists(st.sampled_from(["log", "take", "back"]), max_size=400))
-def test_no_more_than_the_newest_hundred_entries_are_kept_in_their_order(steps: list[str]) -> None:
+@given(st.lists(st.sampled_from(["log", "take", "stored", "give_back"]), max_size=90))
+def test_every_entry_is_stored_once_and_in_order_whatever_becomes_of_each_extension(
+    steps: list[str],
+) -> None:
     held = HeldLeases()
     held.add(token())
-    written = 0
-    taken: list[Extension] = []
-    for step in steps * 2:
+    written: list[bytes] = []
+    stored: list[bytes] = []
+    under_way: list[Extension] = []
+    for step in steps:
         if step == "log":
-            held.report(token(), entry=str(written).encode())
-            written += 1
-        elif step == "take":
-            taken += held.extensions(only_reports=True)
-        elif taken:
-            held.give_back(taken.pop())
-    for item in held.extensions(only_reports=True):
-        assert len(item.logs) <= 100
+            written.append(str(len(written)).encode())
+            held.report(token(), entry=written[-1])
+        elif step == "take" and not under_way:
+            under_way = held.extensions(only_reports=True)
+        elif under_way and step in ("stored", "give_back"):
+            item = under_way.pop()
+            getattr(held, step)(item)
+            stored += item.logs if step == "stored" else []
+    reports = held.remove(token(), also_under_way=True)
+    assert stored + (reports.logs if reports else []) == written
+
+
+def test_entries_that_come_back_do_not_make_more_than_the_newest_hundred() -> None:
+    held = HeldLeases()
+    held.add(token())
+    for number in range(60):
+        held.report(token(), entry=b"old %d" % number)
+    (item,) = held.extensions(only_reports=True)
+    for number in range(60):
+        held.report(token(), entry=b"new %d" % number)
+    held.give_back(item)
+    (item,) = held.extensions(only_reports=True)
+    assert item.logs[:40] == [b"old %d" % number for number in range(20, 60)]
+    assert item.logs[40:] == [b"new %d" % number for number in range(60)]
 
 
 def test_the_newest_hundred_entries_are_kept() -> None:
@@ -129,9 +169,84 @@ def test_reports_from_many_threads_are_all_kept(threads: int) -> None:
     def collect() -> None:
         for item in held.extensions(only_reports=True):
             stored[item.token] += item.logs
+            held.stored(item)
 
     while any(thread.is_alive() for thread in running):
         collect()
     collect()
     expected = [str(number).encode() for number in range(100)]
     assert all(entries == expected for entries in stored.values())
+
+
+def test_removing_a_lease_includes_what_is_under_way_only_if_asked() -> None:
+    for also, logs in ((False, [b"b"]), (True, [b"a", b"b"])):
+        held = HeldLeases()
+        held.add(token())
+        held.report(token(), progress=b"1", entry=b"a")
+        held.extensions(only_reports=True)
+        held.report(token(), entry=b"b")
+        reports = held.remove(token(), also_under_way=also)
+        assert reports is not None
+        assert (reports.progress, reports.logs) == (b"1" if also else None, logs)
+
+
+def test_what_alone_is_under_way_is_included_too() -> None:
+    held = HeldLeases()
+    held.add(token())
+    held.report(token(), entry=b"a")
+    held.extensions(only_reports=False)
+    reports = held.remove(token(), also_under_way=True)
+    assert reports is not None
+    assert reports.logs == [b"a"]
+
+
+def test_what_was_stored_is_not_under_way_any_more() -> None:
+    held = HeldLeases()
+    held.add(token())
+    held.report(token(), entry=b"a")
+    (item,) = held.extensions(only_reports=True)
+    held.stored(item)
+    assert held.remove(token(), also_under_way=True) is None
+
+
+@pytest.mark.parametrize("answer", ["stored", "give_back"])
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_a_report_has_landed_when_its_extension_was_answered(
+    answer: str, threaded: bool
+) -> None:
+    held = HeldLeases()
+    held.add(token())
+    held.report(token(), entry=b"a")
+    (item,) = held.extensions(only_reports=True)
+    landing = asyncio.create_task(held.landed(token()))
+    await turns()
+    assert not landing.done()
+    if threaded:
+        await asyncio.to_thread(getattr(held, answer), item)
+    else:
+        getattr(held, answer)(item)
+    await soon(landing)
+
+
+async def test_where_no_report_is_under_way_there_is_nothing_to_wait_for() -> None:
+    held = HeldLeases()
+    held.add(token(1))
+    held.add(token(2))
+    held.report(token(2), entry=b"a")
+    held.extensions(only_reports=False)
+    await soon(held.landed(token(1)))
+    await soon(held.landed(token(3)))
+
+
+async def test_who_gave_up_waiting_for_a_report_to_land_disturbs_nobody() -> None:
+    held = HeldLeases()
+    held.add(token())
+    held.report(token(), entry=b"a")
+    (item,) = held.extensions(only_reports=True)
+    landing = asyncio.create_task(held.landed(token()))
+    await asyncio.sleep(0)
+    landing.cancel()
+    held.stored(item)
+    await turns()
+    assert landing.cancelled()
+    assert held.remove(token(), also_under_way=True) is None

@@ -110,3 +110,33 @@ async def test_a_call_that_is_cancelled_while_it_waits_ends() -> None:
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def test_what_is_asked_once_is_not_repeated_and_answers_nothing_in_an_outage(
+    naps: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(away(maybe_applied=True))
+    assert await Link(SpyDriver(), Random(1)).once("reap", store) is None
+    assert (store.calls, naps) == (1, [])
+    assert [record.getMessage() for record in caplog.records] == [
+        "reap: the store does not answer: the store is away"
+    ]
+
+
+async def test_what_is_asked_once_answers_as_the_store_does() -> None:
+    assert await Link(SpyDriver(), Random(1)).once("reap", Store()) == "answer"
+
+
+async def test_other_errors_of_what_is_asked_once_are_passed_on() -> None:
+    with pytest.raises(DriverClosed):
+        await Link(SpyDriver(), Random(1)).once("reap", Store(DriverClosed("closed")))
+
+
+async def test_contact_is_not_steady_after_an_outage_of_what_is_asked_once() -> None:
+    link = Link(SpyDriver(), Random(1))
+    await link.call("claim", Store())
+    assert link.steady_for(timedelta(0))
+    await link.once("reap", Store(away()))
+    assert not link.steady_for(timedelta(0))
+    await link.call("claim", Store())
+    assert link.steady_for(timedelta(0))

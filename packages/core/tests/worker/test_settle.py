@@ -55,6 +55,7 @@ class Harness:
         self.driver = driver
         self.settler = settler
         self.answers: dict[str, Settled] = {}
+        self.refusals: dict[str, BaseException] = {}
         self.deaths: list[BaseException | None] = []
 
     async def claim(self, count: int) -> list[Lease]:
@@ -66,8 +67,10 @@ class Harness:
         return sorted(claimed.leases, key=lambda lease: lease.token.key.id)
 
     def put(self, lease: Lease, *, result: bytes | None = None) -> None:
-        def answered(settled: Settled) -> None:
+        def answered(settled: Settled, refusal: BaseException | None) -> None:
             self.answers[lease.token.key.id] = settled
+            if refusal is not None:
+                self.refusals[lease.token.key.id] = refusal
 
         self.settler.put(Settlement(lease.token, Complete(result)), answered)
 
@@ -157,6 +160,31 @@ async def test_an_item_that_the_store_refuses_fails_its_own_job_only(harness: Ha
     assert harness.deaths == []
 
 
+async def test_who_put_a_refused_outcome_is_told_the_refusal_and_nobody_else_is(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    leases = await harness.claim(3)
+    harness.driver.refuses = {"0001"}
+    for lease in leases:
+        harness.put(lease)
+    await soon(harness.settler.settled())
+    assert list(harness.refusals) == ["0001"]
+    assert isinstance(harness.refusals["0001"], InvalidInput)
+    assert "the outcome of job 0001 was refused" in caplog.text
+
+
+async def test_an_outage_while_a_refused_outcome_is_sent_again_is_waited_out(
+    harness: Harness,
+) -> None:
+    (lease,) = await harness.claim(1)
+    harness.driver.failures["settle"] = [InvalidInput("no"), away(maybe_applied=True)]
+    harness.put(lease)
+    await soon(harness.settler.settled())
+    assert harness.flushes == [1, 1, 1]
+    assert harness.answers["0000"].state is JobState.FAILED
+    assert str(harness.refusals["0000"]) == "no"
+
+
 @pytest.mark.parametrize("error", [Unsupported("no"), InvalidInput("no")])
 async def test_a_refused_failure_is_a_defect_and_ends_the_settler(
     harness: Harness, error: Exception
@@ -173,7 +201,7 @@ async def test_a_lost_lease_is_logged_and_answered_as_such(
 ) -> None:
     stale = Settlement(Token(JobKey("q", "never"), 7), Complete())
     answers: list[Settled] = []
-    harness.settler.put(stale, answers.append)
+    harness.settler.put(stale, lambda settled, _: answers.append(settled))
     await soon(harness.settler.settled())
     assert [answer.status for answer in answers] == [SettleStatus.GONE]
     assert "job never: its lease was lost, so its outcome (complete) does not count: gone" in (
@@ -183,7 +211,7 @@ async def test_a_lost_lease_is_logged_and_answered_as_such(
 
 async def test_what_is_put_by_an_answer_is_settled_too(harness: Harness) -> None:
     first, second = await harness.claim(2)
-    harness.settler.put(Settlement(first.token, Complete()), lambda _: harness.put(second))
+    harness.settler.put(Settlement(first.token, Complete()), lambda *_: harness.put(second))
     await soon(harness.settler.settled())
     assert "0001" in harness.answers
 

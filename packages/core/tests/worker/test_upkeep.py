@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from packages.core.tests.support import START, SpyDriver, make_site, turns, until
+from packages.core.tests.support import START, SpyDriver, away, make_site, turns, until
 
 from stoker import Router, WorkerOptions
 from stoker.clock import SystemClock
@@ -185,6 +185,40 @@ async def test_the_reaper_beats_first_after_its_loop_was_blocked(lapse: list[flo
     await until(lambda: len(lapse) >= 12)
     # After the third sleep, which makes half a lease of contact, and after the long one.
     assert beats == [3, 9]
+    await reaper.stop()
+
+
+async def test_a_reap_that_met_an_outage_is_not_repeated_before_half_a_lease_of_contact(
+    lapse: list[float],
+) -> None:
+    driver = SpyDriver()
+    await driver.open()
+    link = Link(driver, Random(1))
+    beats = Beats()
+    heartbeat: Any = beats
+    executor: Any = Hears()
+    reaps: list[int] = []
+
+    async def reap(*_: Any, **__: Any) -> list[Reaped]:
+        reaps.append(beats.count)
+        if len(reaps) == 1:
+            raise away(maybe_applied=True)
+        return []
+
+    async def answer() -> None: ...
+
+    driver.reap = reap  # type: ignore[method-assign]
+    await link.call("anything", answer)
+    reaper = Reaper(make_site(driver, options=WorkerOptions(lease=60)), link, heartbeat, executor)
+    reaper.start(never)
+    await until(lambda: len(lapse) > 12)
+    # Nothing else was asked, so nobody knows that the store is back.
+    assert reaps == [1]
+    await link.call("anything", answer)
+    lapse.clear()
+    await until(lambda: len(reaps) == 2)
+    assert len(lapse) >= 3
+    assert reaps == [1, 2]
     await reaper.stop()
 
 

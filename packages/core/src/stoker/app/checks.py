@@ -16,7 +16,7 @@ from stoker.router import Catalogue, Entry, Tick
 from stoker.router.options import check_queue
 from stoker.worker.recur import tick_job
 
-__all__ = ["check_wiring"]
+__all__ = ["check_real_time", "check_wiring"]
 
 
 def check_wiring(
@@ -38,11 +38,8 @@ def check_wiring(
     """
     if prefix:
         check_queue(prefix)
-    if autostart and clock.given() is not None:
-        raise ConfigurationError(
-            "a worker runs in real time and cannot follow a clock that is turned by hand: leave "
-            "autostart_worker out, and call await app.run_until_idle()"
-        )
+    if autostart:
+        check_real_time(clock)
     for entry in catalogue:
         if entry.job.handler.wants_context and not has_context:
             raise MissingContext(
@@ -57,6 +54,19 @@ def check_wiring(
                 )
         if entry.job.recurrence is not None:
             _check_tick(driver, entry, prefix)
+
+
+def check_real_time(clock: Clock) -> None:
+    """Refuse a worker on a clock that does not run.
+
+    Raises:
+        ConfigurationError: if the clock is turned by hand.
+    """
+    if clock.given() is not None:
+        raise ConfigurationError(
+            "a worker runs in real time and cannot follow a clock that is turned by hand: call "
+            "await app.run_until_idle() in place of it"
+        )
 
 
 def _check_tick(driver: Driver, entry: Entry, prefix: str) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
-from stoker.app.checks import check_wiring
+from stoker.app.checks import check_real_time, check_wiring
 from stoker.app.context import Context
 from stoker.app.inspection import Inspection
 from stoker.app.waiting import Waiting
@@ -144,6 +144,7 @@ class Lifecycle(Inspection):
             finally:
                 await self.close()
             return
+        check_real_time(self.clock)
         options = options or self._autostart or WorkerOptions()
         await self._run_worker(options, lambda: None, stop or asyncio.Event())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from stoker.driver import Capability, Want
+from stoker.driver import Capability
 from stoker.errors import WorkerCrashed
 from stoker.worker.execute import Executor
 from stoker.worker.heartbeat import Heartbeat
@@ -40,7 +40,8 @@ class _Drain:
         self._site = site
         self._death: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         link = Link(site.driver, site.random)
-        self._slots = Slots(site.options.concurrency, site.queues, lambda: None)
+        self._freed = asyncio.Event()
+        self._slots = Slots(site.options.concurrency, site.queues, self._freed.set)
         self._settler = Settler(link, site.clock)
         held = HeldLeases()
         self._executor = Executor(site, self._settler, held, self._slots, self._died)
@@ -82,7 +83,10 @@ class _Drain:
 
     async def _step(self) -> int:
         site = self._site
-        wants: list[Want] = self._slots.wants(site.queues)
+        while not (wants := self._slots.wants(site.queues)):
+            # Handlers that timed out may still be in their threads, and hold their places.
+            self._freed.clear()
+            await self._freed.wait()
         claimed = await site.driver.claim(
             wants, worker=_WORKER, lease=site.options.lease_time, now=site.clock.given()
         )

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, cast
 
 from stoker.driver import (
@@ -24,6 +23,7 @@ from stoker.driver import (
     Token,
 )
 from stoker.job import TERMINAL_STATES
+from stoker.router.run import conclude
 from stoker.worker.ending import Ending, expired, parked, refused, released
 from stoker.worker.execution import Execution, Interrupt
 from stoker.worker.failure import WorkerLost
@@ -32,6 +32,7 @@ from stoker.worker.hooks import events_for, tell
 from stoker.worker.settle import Settler
 from stoker.worker.site import Site
 from stoker.worker.slots import Slots
+from stoker.worker.threads import HandlerThreads
 
 __all__ = ["Executor"]
 
@@ -55,7 +56,7 @@ class Executor:
         self._slots = slots
         self._died = died
         self._loop = asyncio.get_running_loop()
-        self._pool = ThreadPoolExecutor(site.options.concurrency, "stoker-job")
+        self._threads = HandlerThreads(site.options.concurrency)
         self._running: dict[Token, Execution] = {}
         self._left_behind = 0
         """Handlers in threads that nobody waits for any more."""
@@ -74,7 +75,7 @@ class Executor:
             )
             self._settle(lease, parked(lease, unknown, self._site.options.park_time), None)
             return
-        execution = Execution(lease, entry, self._site, self._held, self._pool, self._loop)
+        execution = Execution(lease, entry, self._site, self._held, self._threads, self._loop)
         if expired(lease):
             execution.load_payload()
             self._settle(lease, Ending(Cancel("expired")), execution)
@@ -118,7 +119,7 @@ class Executor:
             f"worker {reaped.worker} disappeared while it ran {lease.name}, "
             f"crash {lease.crashes} of this job"
         )
-        execution = Execution(lease, entry, self._site, self._held, self._pool, self._loop)
+        execution = Execution(lease, entry, self._site, self._held, self._threads, self._loop)
         execution.load_payload()
         self._spawn(self._tell(execution, reaped.state, error, retried=False))
 
@@ -142,7 +143,7 @@ class Executor:
 
     def close(self) -> int:
         """Let go of the threads; returns how many handlers are still in one."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         return self._left_behind
 
     async def _run(self, execution: Execution) -> None:
@@ -150,6 +151,7 @@ class Executor:
         if self._log_each:
             log.log(self._log_runs, "job %s (%s) starts", execution.run.id, lease.name)
         ending = await execution.perform()
+        conclude(execution.run)
         if execution.in_thread and execution.thread is not None:
             self._left_behind += 1
             execution.thread.add_done_callback(lambda _: self._returned_later(lease))

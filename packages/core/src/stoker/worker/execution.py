@@ -7,8 +7,7 @@ import contextlib
 import contextvars
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Generator
-from concurrent.futures import Executor as Pool
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -18,12 +17,14 @@ from typing import Any, Final
 from stoker.driver import Cancel, Capability, Complete, Lease
 from stoker.errors import InvalidPayload, UnserializableResult
 from stoker.router import Entry, Event, JobRun, Progress
+from stoker.router.run import Done
 from stoker.worker.ending import Ending, failed, parked, released
 from stoker.worker.failure import JobTimeout
 from stoker.worker.held import HeldLeases
 from stoker.worker.hooks import tell
 from stoker.worker.reports import log_entry, progress_entry
 from stoker.worker.site import Site
+from stoker.worker.threads import HandlerThreads
 from stoker.worker.transaction import JobTransaction
 
 __all__ = ["Execution", "Interrupt"]
@@ -49,10 +50,10 @@ class Execution:
         "_interrupt",
         "_loop",
         "_over",
-        "_pool",
         "_result",
         "_site",
         "_task",
+        "_threads",
         "cancel_reason",
         "entry",
         "lease",
@@ -68,14 +69,14 @@ class Execution:
         entry: Entry,
         site: Site,
         held: HeldLeases,
-        pool: Pool,
+        threads: HandlerThreads,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.lease: Lease = lease
         self.entry: Entry = entry
         self._site = site
         self._held = held
-        self._pool = pool
+        self._threads = threads
         self._loop = loop
         self._task: asyncio.Task[Any] | None = None
         self._interrupt: Interrupt | None = None
@@ -153,13 +154,13 @@ class Execution:
         """Stop the run: cancel its task, unless it is committing or already being stopped."""
         if self._over or self.shielded:
             return
-        if self._interrupt is not None and reason is not Interrupt.LOST:
-            return
         # A thread cannot be stopped, only left behind. For a cancel it is not: it may look at
         # `job.cancel_requested`, and its outcome decides.
         if self.thread is not None and reason is Interrupt.CANCEL:
             return
-        self._interrupt = reason
+        # The first reason counts, but a handler that swallowed one cancel gets the next one.
+        if self._interrupt is None or reason is Interrupt.LOST:
+            self._interrupt = reason
         if self._task is not None:
             self._task.cancel()
 
@@ -191,10 +192,10 @@ class Execution:
         if self._site.can(Capability.RESULTS):
             self._held.report(self.lease.token, progress=progress_entry(progress))
         if Event.PROGRESS not in self.entry.hooks:
-            return _Done()
+            return Done()
         if self.thread is not None:
             self._loop.call_soon_threadsafe(self._tell_progress, progress)
-            return _Done()
+            return Done()
         return asyncio.shield(self._tell_progress(progress))
 
     def log(self, entry: dict[str, Any]) -> None:
@@ -230,7 +231,7 @@ class Execution:
         if handler.is_async:
             return await handler.function(*arguments)
         context = contextvars.copy_context()
-        self.thread = self._pool.submit(context.run, _in_thread, handler.function, arguments)
+        self.thread = self._threads.submit(context.run, _in_thread, handler.function, arguments)
         returned = await asyncio.wrap_future(self.thread)
         return await returned if inspect.isawaitable(returned) else returned
 
@@ -270,16 +271,6 @@ def _in_thread(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     except StopIteration as error:
         # It cannot pass through a future: whoever awaits it would wait for ever.
         raise RuntimeError("the handler raised StopIteration") from error
-
-
-class _Done:
-    """An awaitable that is done."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[None, None, None]:
-        return
-        yield
 
 
 def _timed_out(lease: Lease, timeout: timedelta | None) -> JobTimeout:

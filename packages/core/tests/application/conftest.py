@@ -1,0 +1,53 @@
+"""Fixtures: every test that takes `store` runs once for every installed driver."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from packages.core.tests.application.faults import Faulty
+from packages.core.tests.application.stores import Store, fresh_store, kinds
+
+from stoker.driver import Capability
+from stoker.registry import driver_for
+from stoker.testing import ManualClock
+
+
+@pytest.fixture(params=kinds())
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """A store that no other test uses."""
+    async with fresh_store(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=kinds(Capability.TRANSACTIONAL))
+async def sql_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """The same, where the user's own transactions can be joined; with a table `effects`."""
+    async with fresh_store(request.param, tmp_path) as made:
+        # The driver makes the store; the user's tables come beside.
+        driver = driver_for(made.url)
+        await driver.open()
+        await driver.close()
+        async with made.connect() as connection:
+            await connection.execute("create table effects (what text not null)")
+        yield made
+
+
+@pytest.fixture(params=kinds(beyond_process=True))
+async def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """The same, where several processes can meet."""
+    async with fresh_store(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still until the test moves it."""
+    return ManualClock()
+
+
+@pytest.fixture
+def faulty(store: Store) -> Faulty:
+    """The store's driver, with faults to be set."""
+    return Faulty(driver_for(store.url))

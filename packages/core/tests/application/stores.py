@@ -1,0 +1,134 @@
+"""The stores that every application test runs on: one entry each, and nothing else to change."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stoker.driver import Capability, Scope
+from stoker.registry import driver_for, installed_schemes
+
+__all__ = ["KINDS", "Kind", "Store", "fresh_store", "kinds"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How to get a store that no other test uses, and how to be rid of it."""
+
+    scheme: str
+    capabilities: frozenset[Capability]
+    scope: Scope
+    make_url: Callable[[Path], str]
+    clean: Callable[[str], Awaitable[None]] | None = None
+    connect: Callable[[str], AbstractAsyncContextManager[Any]] | None = None
+    """Opens a connection of the user's own, in autocommit mode."""
+    fetch: Callable[[Any, str], Awaitable[list[tuple[Any, ...]]]] | None = None
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store for one test."""
+
+    kind: Kind
+    url: str
+
+    def can(self, capability: Capability) -> bool:
+        """Whether its driver has a capability."""
+        return capability in self.kind.capabilities
+
+    def connect(self) -> AbstractAsyncContextManager[Any]:
+        """Open a connection of the user's own."""
+        assert self.kind.connect is not None
+        return self.kind.connect(self.url)
+
+    async def fetch(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, as another client sees them."""
+        assert self.kind.fetch is not None
+        async with self.connect() as connection:
+            return await self.kind.fetch(connection, query)
+
+
+def _memory_url(_: Path) -> str:
+    return f"memory://{uuid.uuid4().hex}"
+
+
+async def _forget(url: str) -> None:
+    from stoker_memory import _store
+
+    _store._named.pop(url.removeprefix("memory://"), None)
+
+
+def _sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder}/{uuid.uuid4().hex}.db"
+
+
+@asynccontextmanager
+async def _sqlite_connect(url: str) -> AsyncIterator[Any]:
+    import aiosqlite
+
+    path = url.removeprefix("sqlite:///")
+    async with aiosqlite.connect(path, isolation_level=None, timeout=5) as connection:
+        yield connection
+
+
+async def _sqlite_fetch(connection: Any, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await connection.execute_fetchall(query)]
+
+
+KINDS = (
+    Kind(
+        scheme="memory",
+        capabilities=frozenset(
+            {
+                Capability.WAKEUP,
+                Capability.SCHEDULE,
+                Capability.UNIQUE,
+                Capability.PRIORITY,
+                Capability.RESULTS,
+                Capability.PRESENCE,
+            }
+        ),
+        scope=Scope.PROCESS,
+        make_url=_memory_url,
+        clean=_forget,
+    ),
+    Kind(
+        scheme="sqlite",
+        capabilities=frozenset(Capability),
+        scope=Scope.HOST,
+        make_url=_sqlite_url,
+        connect=_sqlite_connect,
+        fetch=_sqlite_fetch,
+    ),
+)
+"""What a driver can do is written here, and compared with what it declares: a capability that got
+lost must fail a test, not skip some."""
+
+
+def kinds(capability: Capability | None = None, *, beyond_process: bool = False) -> list[Any]:
+    """Return the installed kinds of stores with a capability, as parameters of a fixture."""
+    return [
+        pytest.param(kind, id=kind.scheme)
+        for kind in KINDS
+        if kind.scheme in installed_schemes()
+        and (capability is None or capability in kind.capabilities)
+        and not (beyond_process and kind.scope is Scope.PROCESS)
+    ]
+
+
+@asynccontextmanager
+async def fresh_store(kind: Kind, folder: Path) -> AsyncIterator[Store]:
+    """Lend a store of its own to a test."""
+    url = kind.make_url(folder)
+    assert driver_for(url).info.capabilities == kind.capabilities
+    try:
+        yield Store(kind, url)
+    finally:
+        if kind.clean is not None:
+            await kind.clean(url)

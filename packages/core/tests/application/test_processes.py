@@ -1,0 +1,177 @@
+"""Several processes on one store: one schedules, others run, and any may be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from packages.core.tests.application.helpers import eventually, within
+from packages.core.tests.application.stores import Store
+
+from stoker import JobRecord, JobState, Router, Stoker
+
+PROGRAM = Path(__file__).with_name("program.py")
+
+
+class Site:
+    """A store and a folder, and the processes that use them."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.folder = folder
+        self.url = store.url
+        self._processes: list[asyncio.subprocess.Process] = []
+
+    async def start(self, *command: str) -> asyncio.subprocess.Process:
+        """Start the program with a command."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(PROGRAM),
+            self.url,
+            str(self.folder),
+            *command,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._processes.append(process)
+        return process
+
+    async def produce(self, number: int, job: str) -> list[str]:
+        """Schedule jobs from a process of its own, and return their ids when it has ended."""
+        process = await self.start("produce", str(number), job)
+        output, _ = await process.communicate()
+        assert process.returncode == 0
+        return output.decode().split()
+
+    def lines(self, job_id: str) -> list[str]:
+        """Return what the runs of a job noted."""
+        file = self.folder / job_id
+        return file.read_text().splitlines() if file.exists() else []
+
+    def go(self) -> None:
+        """Let patient jobs end."""
+        (self.folder / "go").touch()
+
+    async def records(self, ids: list[str]) -> list[JobRecord]:
+        """Return the records of jobs, which must exist."""
+        async with Stoker(self.url, jobs=[Router("jobs")]) as app:
+            records = [await app.get(job_id, queue="default") for job_id in ids]
+        assert None not in records
+        return [record for record in records if record is not None]
+
+    async def all_completed(self, ids: list[str]) -> bool:
+        """Return whether all jobs are completed."""
+        return {record.state for record in await self.records(ids)} == {JobState.COMPLETED}
+
+    async def end(self) -> None:
+        """Kill what still runs."""
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+async def site(shared_store: Store, tmp_path: Path) -> AsyncIterator[Site]:
+    """A place where several processes meet."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    made = Site(shared_store, folder)
+    yield made
+    await made.end()
+
+
+async def ended(worker: asyncio.subprocess.Process) -> int:
+    """Wait until a process has ended, and return how."""
+    async with within(10):
+        return await worker.wait()
+
+
+async def test_jobs_of_one_process_run_in_another_which_stops_when_told(site: Site) -> None:
+    worker = await site.start("work")
+    ids = await site.produce(20, "quick")
+    await eventually(lambda: site.all_completed(ids))
+    worker.send_signal(signal.SIGTERM)
+    assert await ended(worker) == 0
+    assert [site.lines(job_id) for job_id in ids] == [["ran"]] * 20
+
+
+async def test_two_processes_share_the_jobs_and_run_each_once(site: Site) -> None:
+    workers = [await site.start("work"), await site.start("work")]
+    ids = await site.produce(60, "quick")
+    await eventually(lambda: site.all_completed(ids))
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+        assert await ended(worker) == 0
+    assert [site.lines(job_id) for job_id in ids] == [["ran"]] * 60
+
+
+async def test_a_worker_that_is_told_to_stop_lets_its_jobs_finish(site: Site) -> None:
+    ids = await site.produce(3, "patient")
+    worker = await site.start("work")
+    await eventually(lambda: _true(all(site.lines(job_id) for job_id in ids)))
+    worker.send_signal(signal.SIGTERM)
+    site.go()
+    assert await ended(worker) == 0
+    assert await site.all_completed(ids)
+    assert [site.lines(job_id) for job_id in ids] == [["started 0", "ran"]] * 3
+
+
+async def test_a_worker_whose_grace_is_over_gives_its_jobs_back(site: Site) -> None:
+    ids = await site.produce(3, "patient")
+    worker = await site.start("work", "grace=0.05")
+    await eventually(lambda: _true(all(site.lines(job_id) for job_id in ids)))
+    worker.send_signal(signal.SIGTERM)
+    assert await ended(worker) == 0
+    records = await site.records(ids)
+    assert [(r.state, r.attempt, r.crashes) for r in records] == [(JobState.READY, 0, 0)] * 3
+
+
+async def test_a_killed_worker_loses_nothing(site: Site) -> None:
+    patient = await site.produce(5, "patient")
+    first = await site.start("work", "lease=1")
+    await eventually(lambda: _true(all(site.lines(job_id) for job_id in patient)))
+    quick = await site.produce(20, "quick")
+    first.send_signal(signal.SIGKILL)
+    assert await ended(first) == -signal.SIGKILL
+    assert {record.state for record in await site.records(patient)} == {JobState.RUNNING}
+    site.go()
+    second = await site.start("work", "lease=1")
+    await eventually(lambda: site.all_completed(patient + quick))
+    second.send_signal(signal.SIGTERM)
+    assert await ended(second) == 0
+    assert [site.lines(job_id) for job_id in patient] == [["started 0", "started 1", "ran"]] * 5
+    assert {"ran"} == {line for job_id in quick for line in site.lines(job_id)}
+    records = await site.records(patient)
+    assert [(r.attempt, r.crashes) for r in records] == [(1, 1)] * 5
+
+
+async def test_a_frozen_worker_that_wakes_up_late_does_not_count(site: Site) -> None:
+    ids = await site.produce(1, "patient")
+    first = await site.start("work", "lease=1")
+    await eventually(lambda: _true(bool(site.lines(ids[0]))))
+    first.send_signal(signal.SIGSTOP)
+    second = await site.start("work", "lease=1")
+    await eventually(lambda: _true(len(site.lines(ids[0])) == 2))
+    site.go()
+    await eventually(lambda: site.all_completed(ids))
+    first.send_signal(signal.SIGCONT)
+    for worker in (first, second):
+        worker.send_signal(signal.SIGTERM)
+        assert await ended(worker) == 0
+    (record,) = await site.records(ids)
+    assert (record.state, record.attempt, record.crashes) == (JobState.COMPLETED, 1, 1)
+
+
+async def test_a_thread_that_never_ends_does_not_keep_the_process_from_ending(site: Site) -> None:
+    ids = await site.produce(1, "stuck")
+    worker = await site.start("work", "grace=0.05")
+    await eventually(lambda: _true(bool(site.lines(ids[0]))))
+    worker.send_signal(signal.SIGTERM)
+    await ended(worker)
+
+
+async def _true(answer: bool) -> bool:
+    return answer
