@@ -30,7 +30,7 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterable[HarnessNode]:
         """Return a node for each harness named on the command line."""
-        for reference in self.config.getoption("--harness"):
+        for reference in self.config.getoption("--harness") or ():
             yield HarnessNode.of(self, reference, Suite(load_harness(reference)))
 
 

@@ -198,7 +198,7 @@ async def test_a_worker_that_dies_ends_run_worker_with_the_error(driver: SpyDriv
 
 
 def test_an_app_that_could_not_work_is_refused_when_it_is_built() -> None:
-    with pytest.raises(ConfigurationError, match="call await app.run_until_idle"):
+    with pytest.raises(ConfigurationError, match=r"call await app\.run_until_idle"):
         Stoker("memory://", jobs=[ROUTER], clock=ManualClock(), autostart_worker=True)
     with pytest.raises(InvalidOption, match=r"queue .* is not allowed"):
         Stoker("memory://", jobs=[ROUTER], prefix="a\nb")
@@ -248,3 +248,60 @@ async def test_an_app_with_a_prefix_sees_its_own_jobs_only() -> None:
         assert record is not None
         assert record.key.queue == mine.queue == "default"
         assert await driver.queues() == ["prod:default"]
+
+
+@pytest.mark.parametrize("prefix", ["", "prod"])
+async def test_run_until_idle_serves_queues_that_only_calls_have_named(prefix: str) -> None:
+    async with Stoker("memory://", jobs=[ROUTER], prefix=prefix) as app:
+        handle = await app.schedule(job, 1, queue="only-here")
+        assert await app.run_until_idle() == 1
+        assert await handle.result(1) == 2
+
+
+async def test_run_until_idle_leaves_the_queues_of_other_apps_alone() -> None:
+    driver = SpyDriver()
+    mine, other = Stoker(driver, jobs=[ROUTER]), Stoker(driver.clone(), jobs=[ROUTER], prefix="b")
+    async with mine, other:
+        await other.schedule(job, 1, queue="only-here")
+        assert await mine.run_until_idle() == 0
+        assert await other.run_until_idle() == 1
+
+
+class Cloned(SpyDriver):
+    """Notes the clients that were made of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clones: list[Cloned] = []
+
+    def clone(self) -> "Cloned":
+        twin = Cloned()
+        twin._store = self._store
+        self.clones.append(twin)
+        return twin
+
+
+async def test_a_second_worker_of_an_app_runs_on_a_clone_which_is_closed_with_it() -> None:
+    driver = Cloned()
+    stop = asyncio.Event()
+    async with Stoker(driver, jobs=[ROUTER], autostart_worker=True) as app:
+        await until(lambda: "claim" in driver.calls)
+        assert driver.clones == []
+        second = asyncio.create_task(app.run_worker(stop=stop))
+        await until(lambda: driver.clones and "claim" in driver.clones[0].calls)
+        (clone,) = driver.clones
+        assert (clone.opened, clone.closed) == (1, 0)
+        stop.set()
+        await soon(second)
+        assert (clone.opened, clone.closed, driver.closed) == (1, 1, 0)
+        assert await (await app.schedule(job, 1)).result(10) == 2
+
+
+async def test_the_worker_after_the_first_one_has_ended_runs_on_the_apps_own_client() -> None:
+    driver = Cloned()
+    stop = asyncio.Event()
+    stop.set()
+    async with Stoker(driver, jobs=[ROUTER]) as app:
+        await soon(app.run_worker(stop=stop))
+        await soon(app.run_worker(stop=stop))
+    assert driver.clones == []

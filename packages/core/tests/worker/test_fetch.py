@@ -266,3 +266,17 @@ async def test_a_place_that_is_freed_while_another_queue_is_asked_is_not_forgott
     await harness.enqueue("b1", queue="b")
     await until(lambda: harness.runs.ids == {"a2", "b1", "b2"})
     await soon(harness.fetcher.stop())
+
+
+async def test_with_fewer_places_than_queues_all_are_asked_before_it_sleeps(
+    driver: SpyDriver,
+) -> None:
+    await driver.open()
+    harness = Harness(driver, concurrency=1, queues=["a", "b", "c"])
+    await turns()
+    assert sorted(want.queue for wants in harness.claims for want in wants) == ["a", "b", "c"]
+    for number, queue in enumerate("abc"):
+        await harness.enqueue(str(number), queue=queue)
+        await until(lambda: harness.runs.started)
+        harness.runs.finish(1)
+    await soon(harness.fetcher.stop())

@@ -233,17 +233,16 @@ async def test_a_heartbeat_that_is_stopped_gives_all_its_reports_back(
     harness = Harness(Busy(max_batch=1))
     await harness.driver.open()
     leases = await harness.claim(3)
-    asked, _ = hold_back(harness.driver, "extend")
-    if busy:
-        del harness.driver.extend  # type: ignore[method-assign]
-        harness.driver.busy = len(leases)
     for lease in leases:
         harness.held.report(lease.token, entry=b'"a"')
-    harness.heartbeat.start(lambda *death: harness.deaths.append(death))
     harness.heartbeat.beat_now()
     if busy:
+        harness.driver.busy = len(leases)
+        harness.heartbeat.start(lambda *death: harness.deaths.append(death))
         await harness.until_sent(len(leases))
     else:
+        asked, _ = hold_back(harness.driver, "extend")
+        harness.heartbeat.start(lambda *death: harness.deaths.append(death))
         await soon(asked.wait())
     await harness.heartbeat.stop()
     for lease in leases:

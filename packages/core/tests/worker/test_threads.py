@@ -1,59 +1,72 @@
-"""Threads for `def` handlers: bounded, reused, and never in the way of the end of the process."""
+"""Threads for `def` handlers."""
 
+import asyncio
 import threading
 
 import pytest
+from packages.core.tests.support import soon
 
 from stoker.worker.threads import HandlerThreads
 
 
-def test_a_call_brings_its_result_or_its_error() -> None:
-    threads = HandlerThreads(1)
-    assert threads.submit(lambda number: number + 1, 1).result(5) == 2
-    with pytest.raises(SystemExit):
-        threads.submit(_quit).result(5)
-    assert threads.submit(lambda: "still there").result(5) == "still there"
+async def test_calls_run_side_by_side_up_to_the_number_of_threads_and_the_others_wait() -> None:
+    threads = HandlerThreads(2)
+    together, third = threading.Barrier(3), threading.Event()
+
+    def meet() -> None:
+        together.wait(10)
+
+    calls = [asyncio.wrap_future(threads.submit(meet)) for _ in range(2)]
+    waiting = threads.submit(third.set)
+    assert not third.is_set()
+    together.wait(10)
+    await soon(asyncio.gather(*calls, asyncio.wrap_future(waiting)))
+    assert third.is_set()
     threads.close()
 
 
-def test_an_idle_thread_is_used_before_another_one_is_started() -> None:
-    threads = HandlerThreads(10)
+async def test_an_idle_thread_is_used_again() -> None:
+    threads = HandlerThreads(5)
     names = set()
-    for _ in range(50):
-        names.add(threads.submit(lambda: threading.current_thread().name).result(5))
-        # The thread says that it is idle just after the result is there.
-        assert threads._idle.acquire(timeout=5)
+    for _ in range(20):
+        names.add(await soon(asyncio.wrap_future(threads.submit(_name))))
+        await _until_idle(threads)
+    assert names == {"stoker-job-1"}
+    threads.close()
+
+
+async def test_threads_do_not_keep_the_process_and_end_when_they_are_closed() -> None:
+    threads = HandlerThreads(1)
+    thread = await soon(asyncio.wrap_future(threads.submit(threading.current_thread)))
+    assert thread.daemon
+    threads.close()
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)])
+async def test_what_a_call_raises_reaches_who_waits_and_the_thread_goes_on(
+    error: BaseException,
+) -> None:
+    threads = HandlerThreads(1)
+
+    def fail() -> None:
+        raise error
+
+    caught = await asyncio.to_thread(threads.submit(fail).exception, 10)
+    assert caught is error
+    assert await soon(asyncio.wrap_future(threads.submit(_name))) == "stoker-job-1"
+    threads.close()
+
+
+def _name() -> str:
+    return threading.current_thread().name
+
+
+async def _until_idle(threads: HandlerThreads) -> None:
+    # The answer comes a moment before the thread counts as idle.
+    def wait() -> None:
+        threads._idle.acquire(timeout=10)
         threads._idle.release()
-    assert len(names) == 1
-    threads.close()
 
-
-def test_as_many_calls_run_at_a_time_as_there_may_be_threads() -> None:
-    threads = HandlerThreads(3)
-    together = threading.Barrier(3)
-    calls = [threads.submit(together.wait, 5) for _ in range(3)]
-    assert sorted(call.result(5) for call in calls) == [0, 1, 2]
-    assert threads._started == 3
-    threads.close()
-
-
-def test_more_calls_than_threads_wait_for_their_turn() -> None:
-    threads = HandlerThreads(1)
-    go = threading.Event()
-    first = threads.submit(go.wait, 5)
-    second = threads.submit(lambda: "after")
-    assert not second.done()
-    go.set()
-    assert first.result(5)
-    assert second.result(5) == "after"
-    threads.close()
-
-
-def test_threads_are_daemons_which_the_interpreter_does_not_wait_for() -> None:
-    threads = HandlerThreads(1)
-    assert threads.submit(lambda: threading.current_thread().daemon).result(5)
-    threads.close()
-
-
-def _quit() -> None:
-    raise SystemExit
+    await asyncio.to_thread(wait)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from packages.core.tests.support import SpyDriver, away, soon, turns
+from packages.core.tests.support import SpyDriver, away, hold_back, soon, turns, until
 
-from stoker import Capability, Fixed, JobHandle, JobRun, JobState, Router, Stoker
+from stoker import Capability, Fixed, JobHandle, JobRun, JobState, Router, Stoker, WorkerOptions
 from stoker.driver import JobKey, Settled, Settlement, SettleStatus
 from stoker.errors import InvalidInput, LeaseLost
 from stoker.testing import ManualClock
@@ -238,6 +238,118 @@ async def test_nothing_interrupts_a_commit(
         assert await handle.status() is JobState.COMPLETED
     assert ledger.lines == ["paid"]
     assert caplog.records == []
+
+
+async def test_a_run_that_is_cancelled_while_it_commits_has_committed_and_then_stops(
+    ledger: Ledger,
+) -> None:
+    router = Router[Any]("r")
+    events: list[str] = []
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    @router.job
+    async def job(payload: None, context: object, run: JobRun) -> None:
+        tasks.append(asyncio.current_task())
+        ledger.gate.clear()
+        try:
+            async with run.transaction() as connection:
+                connection.append("paid")
+            events.append("went on")
+        except asyncio.CancelledError:
+            events.append(f"stopped after {ledger.lines}")
+            raise
+
+    async with Stoker(ledger, jobs=[router], context=None) as app:
+        handle = await app.schedule(job)
+        running = asyncio.create_task(app.run_until_idle())
+        await until(lambda: ledger.commits)
+        assert tasks[0] is not None
+        tasks[0].cancel()
+        await turns()
+        assert events == []
+        ledger.gate.set()
+        await soon(running)
+        assert await handle.status() is JobState.COMPLETED
+    assert events == ["stopped after ['paid']"]
+
+
+async def test_a_timeout_stops_a_handler_that_goes_on_after_its_commit(ledger: Ledger) -> None:
+    stopped: list[str] = []
+
+    async def handler(payload: None, context: object, run: JobRun) -> str:
+        async with run.transaction() as connection:
+            connection.append("paid")
+            run.set_result("receipt")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append("stopped")
+        return "never"
+
+    handle, app, heard = await outcome(ledger, handler, timeout=0.05, attempts=3)
+    assert heard == ["success receipt"]
+    assert stopped == ["stopped"]
+    assert await handle.result(1) == "receipt"
+    assert ledger.lines == ["paid"]
+    await app.close()
+
+
+async def test_a_stopping_worker_stops_a_handler_that_goes_on_after_its_commit(
+    ledger: Ledger,
+) -> None:
+    router = Router[Any]("r")
+    committed = asyncio.Event()
+    stopped: list[str] = []
+
+    @router.job
+    async def job(payload: None, context: object, run: JobRun) -> None:
+        async with run.transaction() as connection:
+            connection.append("paid")
+        committed.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append("stopped")
+
+    app: Stoker[Any] = Stoker(
+        ledger, jobs=[router], context=None, autostart_worker=WorkerOptions(grace=0)
+    )
+    await app.open()
+    handle = await app.schedule(job)
+    await soon(committed.wait())
+    await soon(app.close())
+    assert stopped == ["stopped"]
+    await app.open(autostart=False)
+    assert await handle.status() is JobState.COMPLETED
+    assert ledger.lines == ["paid"]
+    await app.close()
+
+
+async def test_reports_that_a_heartbeat_is_just_sending_are_committed_with_the_completion(
+    ledger: Ledger,
+) -> None:
+    router = Router[Any]("r")
+    asked, go = hold_back(ledger, "extend")
+
+    @router.job
+    async def job(payload: None, context: object, run: JobRun) -> None:
+        run.log("before the block")
+        await asked.wait()
+        async with run.transaction():
+            run.log("inside of the block")
+
+    async with Stoker(ledger, jobs=[router], context=None) as app:
+        handle = await app.schedule(job)
+        running = asyncio.create_task(app.run_until_idle())
+        await until(lambda: ledger.commits)
+        go.set()
+        await soon(running)
+        record = await handle.record()
+    assert record is not None
+    assert record.state is JobState.COMPLETED
+    before, inside = record.logs
+    assert b"before the block" in before
+    assert b"inside of the block" in inside
 
 
 async def test_a_driver_without_transactions_says_which_have_some(clock: ManualClock) -> None:

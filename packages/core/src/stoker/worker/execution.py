@@ -151,8 +151,8 @@ class Execution:
                 await asyncio.wait(self._background)
 
     def interrupt(self, reason: Interrupt) -> None:
-        """Stop the run: cancel its task, unless it is committing or already being stopped."""
-        if self._over or self.shielded:
+        """Stop the run: cancel its task, or, while it commits, as soon as it has."""
+        if self._over:
             return
         # A thread cannot be stopped, only left behind. For a cancel it is not: it may look at
         # `job.cancel_requested`, and its outcome decides.
@@ -161,7 +161,13 @@ class Execution:
         # The first reason counts, but a handler that swallowed one cancel gets the next one.
         if self._interrupt is None or reason is Interrupt.LOST:
             self._interrupt = reason
-        if self._task is not None:
+        if self._task is not None and not self.shielded:
+            self._task.cancel()
+
+    def unshield(self) -> None:
+        """The commit is over: let through what came meanwhile."""
+        self.shielded = False
+        if self._interrupt is not None and self._task is not None:
             self._task.cancel()
 
     def request_cancel(self, reason: str) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from stoker.driver.checks import MAX_ERROR_BYTES
 
-__all__ = ["JobTimeout", "WorkerLost", "describe"]
+__all__ = ["JobTimeout", "WorkerLost", "describe", "text_of"]
 
 _MESSAGE_CHARACTERS: Final = 1_000
 
@@ -21,11 +21,12 @@ class WorkerLost(Exception):
     """The worker that ran the job disappeared, more often than the job's `max_crashes` allows."""
 
 
-def _text_of(error: BaseException) -> str:
+def text_of(thing: object) -> str:
+    """Return `str(thing)`, or, where that fails, a text that says so."""
     try:
-        return str(error)
+        return str(thing)
     except Exception as failure:  # noqa: BLE001  errors of client libraries do that
-        return f"<an error whose text cannot be read: {type(failure).__name__}>"
+        return f"<{type(thing).__name__} whose text cannot be read: {type(failure).__name__}>"
 
 
 def _skip_our_frames(error: BaseException) -> BaseException | None:
@@ -40,7 +41,7 @@ def _skip_our_frames(error: BaseException) -> BaseException | None:
 
 def describe(error: BaseException, attempt: int | None = None) -> bytes:
     """Return type, message and the end of the traceback of `error` as JSON text."""
-    message = _text_of(error)
+    message = text_of(error)
     details: dict[str, object] = {
         "type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
         "message": message[:_MESSAGE_CHARACTERS],

@@ -60,24 +60,25 @@ class Fetcher(Service):
         """Claim while there are slots and jobs, else wait for one of them."""
         queues = list(self._site.queues)
         wakes = self._site.can(Capability.WAKEUP)
-        sleep = _LONGEST_SLEEP if wakes else self._site.options.poll_time
-        hungry = queues
+        sleep = (_LONGEST_SLEEP if wakes else self._site.options.poll_time).total_seconds()
+        nothing_in: set[str] = set()
+        clock = asyncio.get_running_loop().time
+        forget_at = clock()
         while True:
-            # Cleared before the look: what comes from now on must not be lost.
-            self._work.clear()
-            wants = self._slots.wants(hungry) or self._slots.wants(queues)
+            # Forgotten after a while without any hint too: a queue that always has something
+            # must not keep the others from being asked.
+            if self._work.is_set() or clock() >= forget_at:
+                # Cleared before the look: what comes from now on must not be lost.
+                self._work.clear()
+                nothing_in.clear()
+                forget_at = clock() + sleep
+            # A queue that gave something may have more, and is asked again at once.
+            wants = self._slots.wants(queue for queue in queues if queue not in nothing_in)
             if not wants:
-                await self._work.wait()
-                # Every queue gets its turn, also those that had nothing the last time.
-                hungry = queues
+                await set_within(self._work, max(forget_at - clock(), 0))
                 continue
             gave = self._start(await self._claim_for(wants))
-            # A queue that gave something may have more, and is asked again at once. When none
-            # has anything, the worker sleeps.
-            hungry = [queue for queue in hungry if queue in gave]
-            if not hungry:
-                await set_within(self._work, sleep.total_seconds())
-                hungry = queues
+            nothing_in.update(want.queue for want in wants if want.queue not in gave)
 
     async def stop(self) -> None:
         """Stop claiming; release what a claim in flight still brings."""

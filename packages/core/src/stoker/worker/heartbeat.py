@@ -74,7 +74,13 @@ class Heartbeat(Service):
     async def _extend(self, *, only_reports: bool) -> None:
         # One at a time: what a beat has taken must have landed before the next one takes more.
         async with self._sending:
-            await self._extend_all(self._held.extensions(only_reports=only_reports))
+            items = self._held.extensions(only_reports=only_reports)
+            try:
+                await self._extend_all(items)
+            finally:
+                # Those that were answered have landed; the next beat takes up the others.
+                for item in items:
+                    self._held.give_back(item)
 
     async def _extend_all(self, items: list[Extension]) -> None:
         info = self._link.driver.info
@@ -85,20 +91,12 @@ class Heartbeat(Service):
                 busy += await self._send(batch)
             items = busy
             if items and self._loop.time() >= patience:
-                # The next beat takes them up again.
-                for item in items:
-                    self._held.give_back(item)
                 return
             if items:
                 await asyncio.sleep(_BUSY_PAUSE)
 
     async def _send(self, items: list[Extension]) -> list[Extension]:
-        try:
-            answers = await self._link.call("extend", lambda: self._ask(items))
-        except asyncio.CancelledError:
-            for item in items:
-                self._held.give_back(item)
-            raise
+        answers = await self._link.call("extend", lambda: self._ask(items))
         busy = []
         for item, answer in zip(items, answers, strict=True):
             if answer.status is ExtendStatus.BUSY:

@@ -72,12 +72,14 @@ class HeldLeases:
 
     async def landed(self, token: Token) -> None:
         """Wait until no report of this lease is on its way, so that none is lost or doubled."""
-        with self._lock:
-            if token not in self._under_way:
-                return
-            landing = asyncio.get_running_loop().create_future()
-            self._landings[token] = landing
-        await landing
+        # One that has landed may have been followed by the next at once.
+        while True:
+            with self._lock:
+                if token not in self._under_way:
+                    return
+                landing = asyncio.get_running_loop().create_future()
+                self._landings[token] = landing
+            await landing
 
     def report(
         self, token: Token, *, progress: bytes | None = None, entry: bytes | None = None

@@ -9,6 +9,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from stoker.driver.checks import MAX_LOG_BYTES, storable
 from stoker.router import Progress
+from stoker.worker.failure import text_of
 
 __all__ = ["log_entry", "progress_entry"]
 
@@ -19,8 +20,8 @@ def progress_entry(progress: Progress) -> bytes:
     """Return progress as JSON text; a long message is cut."""
     message = progress.message
     if message is not None:
-        message = storable(str(message)[:_MESSAGE_CHARACTERS])
-    return to_json({"percent": progress.percent, "message": message})
+        message = storable(text_of(message)[:_MESSAGE_CHARACTERS])
+    return to_json({"percent": float(progress.percent), "message": message})
 
 
 def log_entry(at: datetime, entry: dict[str, Any]) -> bytes:
@@ -30,10 +31,10 @@ def log_entry(at: datetime, entry: dict[str, Any]) -> bytes:
     be written at all, keeps the beginning of its message.
     """
     try:
-        data = to_json({"at": at, **entry}, fallback=str)
+        data = to_json({**entry, "at": at}, fallback=text_of)
     except (PydanticSerializationError, ValueError, RecursionError):
         data = b""
     if data and len(data) <= MAX_LOG_BYTES:
         return data
-    message = storable(str(entry["message"])[:_MESSAGE_CHARACTERS])
+    message = storable(text_of(entry["message"])[:_MESSAGE_CHARACTERS])
     return to_json({"at": at, "message": message, "cut": True})

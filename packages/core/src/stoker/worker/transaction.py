@@ -93,9 +93,10 @@ class JobTransaction:
                 await asyncio.wait([task])
             except asyncio.CancelledError as error:
                 cancelled = error
-        self._execution.shielded = False
+        if not task.cancelled() and task.exception() is None:
+            self.committed = True
+        self._execution.unshield()
         task.result()
-        self.committed = True
         if cancelled is not None:
             raise cancelled
 
