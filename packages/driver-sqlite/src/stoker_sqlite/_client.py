@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
@@ -42,17 +43,17 @@ class Client:
         """Open the file, and create or check its schema."""
         check_library()
         check_place(path)
-        try:
-            writing = await connect(path, busy_seconds=0)
-        except sqlite3.Error as error:
-            raise refusal(error, path) from error
-        try:
+        bell = Bell.of(path)
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(bell.release)
+            try:
+                writing = await connect(path, busy_seconds=0)
+            except sqlite3.Error as error:
+                raise refusal(error, path) from error
+            undo.push_async_callback(writing.close)
             await run(writing, prepare, path, synchronous)
             reading = await connect(path)
-        except BaseException:
-            await writing.close()
-            raise
-        bell = Bell.of(path)
+            undo.pop_all()
         return cls(Writer(writing, bell.publish), Reader(reading), bell)
 
     @property

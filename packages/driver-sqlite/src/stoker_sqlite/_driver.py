@@ -105,8 +105,8 @@ class SqliteDriver:
         driver = SqliteDriver("jobs.db")
         driver = SqliteDriver.from_url("sqlite:///jobs.db?synchronous=normal")
 
-    An open driver does not survive a fork: in the child every call raises `DriverClosed`, and
-    `clone()` makes a driver that can be opened there.
+    Fork before a driver is opened, not after. A file that was open cannot be used in the child:
+    SQLite would not lock it there. Every call, and `open` of a `clone()`, raises `DriverClosed`.
 
     Raises:
         InvalidInput: `path` is not the name of a file, or an option has another value.
@@ -157,6 +157,7 @@ class SqliteDriver:
         Raises:
             IncompatibleStore: the file cannot be used, or not by this version; says what to do.
             DriverUnavailable: another connection has locked the file for 10 s.
+            DriverClosed: the file was open when this process was forked.
         """
         async with self._opening:
             if self._client is None:
@@ -487,7 +488,7 @@ class SqliteDriver:
         if client.is_inherited:
             raise DriverClosed(
                 f"the driver of {self._path} was opened before this process was forked: "
-                "open a clone() of it here"
+                "fork first and open then, or start processes in another way (spawn)"
             )
         return client
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from stoker.driver import Wake
-from stoker.errors import InvalidInput
+from stoker.errors import DriverClosed, InvalidInput
 from stoker_sqlite._notice import Inotify, Notice, Polling
 from stoker_sqlite._sql import statement
 from stoker_sqlite._transaction import Hints, HintsOf, array
@@ -111,6 +111,8 @@ class Bell:
     """The hints of one file, for all clients of this process."""
 
     _bells: Final[dict[Path, Bell]] = {}
+    _inherited: Final[set[Path]] = set()
+    """Files that were open when this process was forked."""
     _registry = threading.Lock()
 
     def __init__(self, path: Path) -> None:
@@ -134,16 +136,29 @@ class Bell:
 
     @classmethod
     def of(cls, path: Path) -> Bell:
-        """Return the bell of a file, to be given back with `release`."""
+        """Return the bell of a file, to be given back with `release`.
+
+        To be called before the file is opened.
+
+        Raises:
+            DriverClosed: the file was open when this process was forked.
+        """
         with cls._registry:
+            if path in cls._inherited:
+                raise DriverClosed(
+                    f"{path} was open when this process was forked, so SQLite would not lock it "
+                    "here, and writes could be lost: fork first and open then, or start "
+                    "processes in another way (spawn)"
+                )
             bell = cls._bells.setdefault(path, cls(path))
             bell.use()
             return bell
 
     @classmethod
-    def forget_all(cls) -> None:
-        """Begin without bells in a forked child: their threads stayed with the parent."""
+    def begin_fork(cls) -> None:
+        """Begin in a forked child: threads and locks of files stayed with the parent."""
         cls._registry = threading.Lock()
+        cls._inherited.update(cls._bells)
         cls._bells.clear()
 
     def use(self) -> None:
@@ -265,7 +280,7 @@ class Bell:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=Bell.forget_all)
+    os.register_at_fork(after_in_child=Bell.begin_fork)
 
 
 def _highest(one: Hints, other: Hints) -> Hints:
