@@ -42,4 +42,4 @@ class Cancel(Verdict):
 
     def __init__(self, reason: str = "cancelled by its handler") -> None:
         super().__init__(reason)
-        self.reason = str(reason)
+        self.reason: str = str(reason)
