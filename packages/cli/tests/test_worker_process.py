@@ -71,8 +71,23 @@ async def test_a_thread_that_never_returns_does_not_keep_the_process(
         worker.send(signal.SIGTERM)
         code, _, logged = worker.end()
         assert code == 0
-        assert "ending without threads that do not return: stoker-job_0" in logged
+        assert "1 handlers have not ended" in logged
         assert await handle.status() is JobState.RUNNING
+
+
+@pytest.mark.slow
+async def test_a_thread_of_the_application_does_not_keep_the_process(
+    start: Start, sample: Any
+) -> None:
+    async with sample.app as app:
+        handle = await app.schedule(sample.start_thread)
+        worker = start("worker", "sample:app")
+        worker.until_prints("thread started")
+        await handle.result(timeout=10)
+        worker.send(signal.SIGTERM)
+        code, _, logged = worker.end()
+        assert code == 0
+        assert "ending without threads that do not return: of the application" in logged
 
 
 async def test_only_the_queues_that_were_named_are_served(start: Start, sample: Any) -> None:

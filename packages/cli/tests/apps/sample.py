@@ -58,6 +58,14 @@ async def block_loop() -> None:
 
 
 @work.job
+def start_thread() -> None:
+    """Leave a thread behind that Python waits for at its end."""
+    wait = threading.Event().wait
+    threading.Thread(target=wait, name="of the application", daemon=False).start()
+    tell("thread started")
+
+
+@work.job
 def never_return() -> None:
     """Occupy a thread for good."""
     tell("in a thread")

@@ -65,6 +65,7 @@ async def work(**options: float) -> None:
     """Run a worker until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    print("ready", flush=True)  # noqa: T201  from here on, SIGTERM stops it gracefully
     await app.run_worker(WorkerOptions(**options), stop=stop)  # type: ignore[arg-type]
 
 

@@ -26,7 +26,7 @@ class Site:
         self._processes: list[asyncio.subprocess.Process] = []
 
     async def start(self, *command: str) -> asyncio.subprocess.Process:
-        """Start the program with a command."""
+        """Start the program with a command; a worker is ready when this returns."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(PROGRAM),
@@ -36,6 +36,9 @@ class Site:
             stdout=asyncio.subprocess.PIPE,
         )
         self._processes.append(process)
+        if command[0] == "work" and process.stdout is not None:
+            async with within(10):
+                assert await process.stdout.readline() == b"ready\n"
         return process
 
     async def produce(self, number: int, job: str) -> list[str]:
