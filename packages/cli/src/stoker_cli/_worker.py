@@ -57,6 +57,22 @@ _DEFAULT: Final = WorkerOptions()
     help="How long a job may show no sign of life before another worker gets it.",
 )
 @click.option(
+    "--heartbeat",
+    type=float,
+    default=None,
+    show_default="a third of the lease",
+    metavar="SECONDS",
+    help="Time between signs of life.",
+)
+@click.option(
+    "--park",
+    type=float,
+    default=_DEFAULT.park,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a job that this code cannot run waits for code that can, before it fails.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(_logs.LEVELS, case_sensitive=False),
     default="info",
@@ -77,6 +93,8 @@ def worker(
     concurrency: int,
     grace: float,
     lease: float,
+    heartbeat: float | None,
+    park: float,
     log_level: str,
     log_format: str,
     app_dir: Path,
@@ -109,7 +127,9 @@ def worker(
             concurrency=concurrency,
             queues=limits(queues, concurrency) or None,
             lease=lease,
+            heartbeat=heartbeat,
             grace=grace,
+            park=park,
         )
         # Before the application is imported: what it says then is to be seen, and what it sets
         # up for logging has the last word.

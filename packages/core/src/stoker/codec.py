@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 
 from stoker.errors import InvalidHandler, InvalidPayload, UnserializableResult
 
@@ -41,18 +40,18 @@ class PayloadCodec(Generic[T]):
         """
         try:
             valid = self._adapter.validate_python(payload)
-        except ValidationError as error:
+        except Exception as error:
             raise InvalidPayload(f"the payload of {self._job} is not valid: {error}") from error
         try:
             data = self._adapter.dump_json(valid, by_alias=True, round_trip=True, warnings="error")
-        except (PydanticSerializationError, ValueError, RecursionError) as error:
+        except Exception as error:
             raise InvalidPayload(
                 f"the payload of {self._job} cannot be written as JSON ({error}): use types that "
                 "pydantic can serialise, or pass a reference to the data"
             ) from error
         try:
             back = self._adapter.validate_json(data)
-        except ValidationError as error:
+        except Exception as error:
             raise InvalidPayload(
                 f"the payload of {self._job} is valid, but what is written of it as JSON is not: "
                 f"{error}"
@@ -80,7 +79,7 @@ class PayloadCodec(Generic[T]):
         """
         try:
             return self._adapter.validate_json(data)
-        except ValidationError as error:
+        except Exception as error:  # a validator of the user's may raise anything
             raise InvalidPayload(
                 f"the stored payload of {self._job} does not validate against the code that is "
                 f"running: {error}"
@@ -103,7 +102,7 @@ class ResultCodec(Generic[T]):
         """Whether the job returns nothing, ever."""
         try:
             self._adapter.validate_json(b"null")
-        except ValidationError:
+        except Exception:  # noqa: BLE001  a validator of the user's may raise anything
             self._may_be_none = False
         else:
             self._may_be_none = True
@@ -121,7 +120,7 @@ class ResultCodec(Generic[T]):
                 cast("T", result), by_alias=True, round_trip=True, warnings="error"
             )
             self._adapter.validate_json(data)
-        except (PydanticSerializationError, ValueError, RecursionError) as error:
+        except Exception as error:
             raise UnserializableResult(
                 f"{self._job} returned a {type(result).__name__} that cannot be written as JSON "
                 f"({error}): return what the handler's annotation says, in types that pydantic "

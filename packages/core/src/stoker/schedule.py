@@ -51,7 +51,7 @@ class Cron:
         self.tz: tzinfo = _zone(tz)
         try:
             CronSim(expression, datetime(2000, 1, 1, tzinfo=self.tz))
-        except CronSimError as error:
+        except (CronSimError, AttributeError) as error:
             raise InvalidOption(
                 f"{expression!r} is not a cron expression ({error}): give five fields, "
                 "minute hour day month weekday, for example '0 9 * * 1-5'"

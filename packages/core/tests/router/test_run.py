@@ -41,7 +41,6 @@ class Port:
 
 
 def make_run(port: Port | None = None, **fields: Any) -> JobRun:
-    import logging
 
     app: Any = None
     return JobRun(
@@ -51,7 +50,6 @@ def make_run(port: Port | None = None, **fields: Any) -> JobRun:
         queue="default",
         payload=None,
         context=None,
-        logger=logging.getLogger("stoker.jobs"),
     )
 
 

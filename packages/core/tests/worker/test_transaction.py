@@ -208,7 +208,7 @@ async def test_a_commit_whose_answer_was_lost_is_found_out(ledger: Ledger, appli
         async with run.transaction() as connection:
             connection.append("paid")
 
-    handle, app, heard = await outcome(ledger, handler, attempts=3)
+    handle, app, heard = await outcome(ledger, handler, attempts=3, backoff=Fixed(0))
     assert ledger.lines == ["paid"]
     assert await handle.status() is JobState.COMPLETED
     assert [what.split()[0] for what in heard] == (["success"] if applied else ["retry", "success"])

@@ -189,8 +189,11 @@ def _commit(raw: sqlite3.Connection) -> None:
         with plain_cursor(raw) as cursor:
             cursor.execute("commit")
     except sqlite3.Error as error:
+        applied = not raw.in_transaction
         _roll_back(raw)
-        raise unavailable(error, maybe_applied=True) from error
+        if isinstance(error, sqlite3.IntegrityError):
+            raise  # a deferred constraint of the user's own
+        raise unavailable(error, maybe_applied=applied) from error
 
 
 def _roll_back(raw: sqlite3.Connection) -> None:

@@ -241,8 +241,7 @@ class Stoker(Lifecycle, Generic[A]):
         except Interrupted as partly:
             stored = [
                 self._handle(entry, job, answer)
-                for entry, job, answer in zip(entries, jobs, partly.answers, strict=True)
-                if answer is not None
+                for entry, job, answer in zip(entries, jobs, partly.answers, strict=False)
             ]
             raise PartlyScheduled(
                 f"{len(stored)} of {len(jobs)} jobs were stored before an error: {partly.error}",

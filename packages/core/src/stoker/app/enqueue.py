@@ -1,4 +1,4 @@
-"""Sends jobs to the store: in chunks that it takes, in an order that cannot deadlock."""
+"""Sends jobs to the store, in chunks that it takes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _WAITS: Final = (0.05, 0.25, 1.0)
 
 
 class Interrupted(Exception):
-    """An error came after some chunks were stored; `answers` has `None` where nothing was sent."""
+    """An error came after some chunks were stored: `answers` are those of the first jobs."""
 
-    def __init__(self, answers: list[Enqueued | None], error: DriverError) -> None:
+    def __init__(self, answers: list[Enqueued], error: DriverError) -> None:
         super().__init__(str(error))
         self.answers = answers
         self.error = error
@@ -43,19 +43,15 @@ async def enqueue(
         DriverError: if nothing was stored.
         Interrupted: if something was.
     """
-    answers: list[Enqueued | None] = [None] * len(jobs)
-    # Sorted by key, so that two batches which meet never wait for each other's rows.
-    order = sorted(range(len(jobs)), key=lambda index: jobs[index].key)
-    for chunk in batches(order, lambda index: size_of_job(jobs[index]), info):
+    answers: list[Enqueued] = []
+    for chunk in batches(jobs, size_of_job, info):
         try:
-            stored = await _send([jobs[index] for index in chunk], send, again=again)
+            answers += await _send(chunk, send, again=again)
         except DriverError as error:
-            if chunk[0] == order[0]:
+            if not answers:
                 raise
             raise Interrupted(answers, error) from error
-        for index, answer in zip(chunk, stored, strict=True):
-            answers[index] = answer
-    return [answer for answer in answers if answer is not None]
+    return answers
 
 
 async def _send(jobs: Sequence[NewJob], send: Send, *, again: bool) -> list[Enqueued]:

@@ -31,7 +31,8 @@ class JobHandle(Generic[R_co]):
         self._key = key
         self.created: bool = created
         """Whether this call stored the job: `False` when its id existed, or when its unique key
-        was held; then the handle is that of the job which was there before."""
+        was held; then the handle is that of the job which was there before, or, if that has left
+        no record, names a job that does not exist."""
 
     def __repr__(self) -> str:
         return f"<JobHandle {self.name} {self.id} in {self.queue}>"
@@ -72,13 +73,14 @@ class JobHandle(Generic[R_co]):
             ResultTimeout: it has not ended in time; the job goes on.
         """
         seconds = None if timeout is None else duration("timeout", timeout).total_seconds()
-        limit = asyncio.timeout(seconds)
+        # Given no time at all, one look at the store is still due.
+        limit = asyncio.timeout(seconds or None)
         try:
             async with limit:
-                record = await self._ended()
+                record = await (self._ended() if seconds != 0 else self._ended_now())
         except TimeoutError as error:
             if not limit.expired():
-                raise
+                raise  # not of this timer
             raise ResultTimeout(f"{self!r} has not ended within {timeout} s") from error
         if record is None:
             raise JobGone(
@@ -102,6 +104,12 @@ class JobHandle(Generic[R_co]):
             # Somebody may have retried it in the very moment.
             if record is None or record.is_terminal:
                 return record
+
+    async def _ended_now(self) -> JobRecord | None:
+        record = await self.record()
+        if record is not None and not record.is_terminal:
+            raise ResultTimeout(f"{self!r} has not ended yet", record)
+        return record
 
     async def cancel(self, reason: str = "cancelled") -> Changed:
         """Cancel the job: at once if it waits (`DONE`), by asking its worker if it runs

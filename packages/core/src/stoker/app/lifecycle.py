@@ -64,6 +64,8 @@ class Lifecycle(Inspection):
         self._retention = retention
         self._random = random
         self._has_worker = False
+        self._changing = asyncio.Lock()
+        """Held while the app is being opened or closed: who comes second waits."""
         self._autostarted: tuple[asyncio.Task[None], asyncio.Event] | None = None
 
     def __repr__(self) -> str:
@@ -91,18 +93,18 @@ class Lifecycle(Inspection):
         Raises:
             DriverError: if the store cannot be reached, or not be used by this version.
         """
-        if self._is_open:
-            return
-        # Set before the first await: of two who open the app at once, one does.
-        self._is_open = True
-        try:
-            await self.driver.open()
-            self._waiting = Waiting(self.driver)
-            if autostart and self._autostart is not None:
-                await self._start_own_worker(self._autostart)
-        except BaseException:
-            await self.close()
-            raise
+        async with self._changing:
+            if self._is_open:
+                return
+            self._is_open = True
+            try:
+                await self.driver.open()
+                self._waiting = Waiting(self.driver)
+                if autostart and self._autostart is not None:
+                    await self._start_own_worker(self._autostart)
+            except BaseException:
+                await self._close()
+                raise
 
     async def close(self) -> None:
         """Stop the worker, leave the lifespan, disconnect.
@@ -110,8 +112,13 @@ class Lifecycle(Inspection):
         Raises:
             WorkerCrashed: if the autostarted worker had died.
         """
-        if not self._is_open:
-            return
+        async with self._changing:
+            if self._is_open:
+                await self._close()
+        # The app may be opened again on another event loop.
+        self._changing = asyncio.Lock()
+
+    async def _close(self) -> None:
         try:
             if self._autostarted is not None:
                 (task, stop), self._autostarted = self._autostarted, None

@@ -52,7 +52,9 @@ class Producer(Protocol):
         untouched in every field and answers `DUPLICATE_ID`; with the same nonce it is this very
         request, sent again, and answers `INSERTED`. So a blind re-send is safe for as long as the
         record exists. Within a batch the first of two equal ids or unique keys wins, and the
-        other is `DUPLICATE_ID` or `UNIQUE_CONFLICT`.
+        other is `DUPLICATE_ID` or `UNIQUE_CONFLICT`. Jobs that are ready at once become so in the
+        order of the batch. A driver that locks rows takes them in an order of its own, the same
+        for every batch, so that two batches which meet do not deadlock.
 
         Atomic per queue; durable to the declared level before it returns, and visible from then
         on to any call of any client. A row that another transaction holds blocks it for at most

@@ -6,7 +6,7 @@ from stoker.router.definition import Job, JobCall
 from stoker.router.hooks import Event, Hook, Hooks
 from stoker.router.options import CallOptions, JobOptions, Settings, Unique, merge, settings_of
 from stoker.router.router import Router
-from stoker.router.run import JobRun, Progress, RunPort, Tick
+from stoker.router.run import JobLogger, JobRun, Progress, RunPort, Tick
 from stoker.router.scheduling import Scheduled, Scheduling
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Job",
     "JobCall",
     "JobDecorator",
+    "JobLogger",
     "JobOptions",
     "JobRun",
     "NamedOptions",

@@ -1,8 +1,9 @@
 """Functions that are told what becomes of a job.
 
-A hook runs after the store has confirmed what it reports, at most once, and is lost if the process
-dies in between. An error in a hook is logged and never fails the job. A hook may be `async def` or
-`def`; the latter runs on the event loop, so it should be short.
+A hook runs after the store has confirmed what it reports (`on_progress`: when it is reported), at
+most once, and is lost if the process dies in between. Hooks are told of runs: a job that is
+cancelled or replaced while it waits has none. An error in a hook is logged and never fails the
+job. A hook may be `async def` or `def`; the latter runs on the event loop, so it should be short.
 """
 
 from __future__ import annotations

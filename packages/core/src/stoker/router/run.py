@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Awaitable, Generator, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -17,9 +17,11 @@ from stoker.errors import InvalidInput, InvalidOption
 if TYPE_CHECKING:
     from stoker.router.scheduling import Scheduling
 
-__all__ = ["Done", "JobRun", "Progress", "RunPort", "Tick", "conclude"]
+__all__ = ["Done", "JobLogger", "JobRun", "Progress", "RunPort", "Tick", "conclude"]
 
 TICK_HEADER: Final = "stoker-tick"
+
+_LOGGER: Final = logging.getLogger("stoker.jobs")
 
 
 @value
@@ -65,6 +67,17 @@ class Tick:
         )
 
 
+class JobLogger(logging.LoggerAdapter[logging.Logger]):
+    """Adds a job's names to the `extra` of every record, for structured logs."""
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        """Put the job's names beside what the caller gives as `extra`."""
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs
+
+
 class RunPort(Protocol):
     """What a run needs of the worker that executes it."""
 
@@ -101,7 +114,7 @@ class JobRun:
     It is passed to handlers that take a third parameter, and to every hook.
     """
 
-    __slots__ = ("_lease", "_port", "app", "context", "logger", "payload", "queue")
+    __slots__ = ("_lease", "_port", "app", "context", "payload", "queue")
 
     def __init__(
         self,
@@ -112,7 +125,6 @@ class JobRun:
         queue: str,
         payload: Any,
         context: Any,
-        logger: logging.Logger,
     ) -> None:
         self._lease = lease
         self._port: RunPort = port
@@ -124,8 +136,17 @@ class JobRun:
         """The validated payload."""
         self.context: Any = context
         """The application's context; `None` when it has none."""
-        self.logger: logging.Logger = logger
-        """The logger `stoker.jobs`."""
+
+    @property
+    def logger(self) -> JobLogger:
+        """A logger under `stoker.jobs` whose records carry `job_id`, `job`, `queue`, `attempt`."""
+        fields = {
+            "job_id": self.id,
+            "job": self.name,
+            "queue": self.queue,
+            "attempt": self.attempt,
+        }
+        return JobLogger(_LOGGER, fields)
 
     def __repr__(self) -> str:
         return f"<JobRun {self.name} {self.id} attempt {self.attempt} of {self.max_attempts}>"
@@ -228,7 +249,8 @@ class JobRun:
     def progress(self, percent: float, message: str | None = None) -> Awaitable[None]:
         """Report how far the run has come; the newest report is stored and told to the hooks.
 
-        The report is taken at once, also from a thread. Awaiting it waits for the hooks.
+        The report is taken at once, also from a thread. Awaiting it waits for the hooks. Once the
+        handler has ended, reports are ignored.
 
         Raises:
             InvalidOption: if `percent` is not 0 to 100.
@@ -242,7 +264,10 @@ class JobRun:
         return self._port.progress(Progress(percent, message))
 
     def log(self, message: str, **fields: Any) -> None:
-        """Append an entry to the job's own log (the newest 100 are kept), from any thread."""
+        """Append an entry to the job's own log (the newest 100 are kept), from any thread.
+
+        Ignored once the handler has ended.
+        """
         self._port.log({"message": message, **fields})
 
     def set_result(self, result: Any) -> None:

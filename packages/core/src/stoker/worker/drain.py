@@ -14,6 +14,7 @@ from stoker.worker.link import Link
 from stoker.worker.purge import purge
 from stoker.worker.reap import reap
 from stoker.worker.recur import fire_due, store_schedules
+from stoker.worker.service import set_within
 from stoker.worker.settle import Settler
 from stoker.worker.site import Site
 from stoker.worker.slots import Slots
@@ -21,6 +22,7 @@ from stoker.worker.slots import Slots
 __all__ = ["run_until_idle"]
 
 _WORKER: Final = "run_until_idle"
+_THREAD_PATIENCE: Final = 30.0
 
 
 async def run_until_idle(site: Site) -> int:
@@ -86,7 +88,11 @@ class _Drain:
         while not (wants := self._slots.wants(site.queues)):
             # Handlers that timed out may still be in their threads, and hold their places.
             self._freed.clear()
-            await self._freed.wait()
+            if not await set_within(self._freed, _THREAD_PATIENCE):
+                raise WorkerCrashed(
+                    "handlers that took longer than their timeout hold all places, and their "
+                    "threads do not return"
+                )
         claimed = await site.driver.claim(
             wants, worker=_WORKER, lease=site.options.lease_time, now=site.clock.given()
         )

@@ -141,6 +141,12 @@ class Executor:
         if self._tasks:
             await self.idle()
 
+    def abandon(self) -> None:
+        """Cancel everything that runs, without waiting; the leases expire."""
+        for task in self._tasks:
+            task.cancel()
+        self._threads.close()
+
     def close(self) -> int:
         """Let go of the threads; returns how many handlers are still in one."""
         self._threads.close()
@@ -149,15 +155,13 @@ class Executor:
     async def _run(self, execution: Execution) -> None:
         lease = execution.lease
         if self._log_each:
-            log.log(self._log_runs, "job %s (%s) starts", execution.run.id, lease.name)
-        ending = await execution.perform()
-        conclude(execution.run)
-        if execution.in_thread and execution.thread is not None:
-            self._left_behind += 1
-            execution.thread.add_done_callback(lambda _: self._returned_later(lease))
-        else:
-            self._slots.free(lease.token.key.queue)
-        del self._running[lease.token]
+            self._note(lease, "starts")
+        try:
+            ending = await execution.perform()
+        finally:
+            conclude(execution.run)
+            self._give_place_back(execution)
+            del self._running[lease.token]
         await self._held.landed(lease.token)
         if execution.committed:
             settled = Settled(SettleStatus.APPLIED, JobState.COMPLETED)
@@ -166,6 +170,19 @@ class Executor:
             self._settle(lease, ending, execution)
         else:
             self._held.remove(lease.token)
+
+    def _note(self, lease: Lease, what: str) -> None:
+        queue, job_id = lease.token.key
+        fields = {"job_id": job_id, "job": lease.name, "queue": queue, "attempt": lease.attempt}
+        log.log(self._log_runs, "job %s (%s) %s", job_id, lease.name, what, extra=fields)
+
+    def _give_place_back(self, execution: Execution) -> None:
+        lease = execution.lease
+        if execution.in_thread and execution.thread is not None:
+            self._left_behind += 1
+            execution.thread.add_done_callback(lambda _: self._returned_later(lease))
+        else:
+            self._slots.free(lease.token.key.queue)
 
     def _returned_later(self, lease: Lease) -> None:
         # Called in the thread. A loop that is closed has no slots to give back any more.
@@ -181,7 +198,7 @@ class Executor:
         assert outcome is not None
         if isinstance(outcome, Release) and outcome.parked:
             log.warning("job %s is put back: %s", lease.token.key.id, ending.detail)
-        reports = self._held.remove(lease.token)
+        reports = self._held.take(lease.token)
         if reports is None:
             settlement = Settlement(lease.token, outcome)
         else:
@@ -196,12 +213,11 @@ class Executor:
     def _answered(
         self, lease: Lease, ending: Ending, execution: Execution | None, settled: Settled
     ) -> None:
+        self._held.remove(lease.token)
         if settled.state is None:
             return
         if self._log_each:
-            log.log(
-                self._log_runs, "job %s (%s) is %s", lease.token.key.id, lease.name, settled.state
-            )
+            self._note(lease, f"is {settled.state}")
         if settled.state in TERMINAL_STATES:
             self._site.ended(lease.token.key)
         if execution is not None and execution.entry.hooks:

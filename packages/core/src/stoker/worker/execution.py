@@ -29,7 +29,9 @@ from stoker.worker.transaction import JobTransaction
 
 __all__ = ["Execution", "Interrupt"]
 
-_JOB_LOGGER: Final = logging.getLogger("stoker.jobs")
+_HOOK_PATIENCE: Final = 5.0
+"""Seconds that hooks for progress may go on after the handler has ended."""
+_WORKER_LOGGER: Final = logging.getLogger("stoker.worker")
 
 
 class Interrupt(Enum):
@@ -96,13 +98,12 @@ class Execution:
             queue=lease.token.key.queue[len(site.prefix) :],
             payload=None,
             context=site.context,
-            logger=_JOB_LOGGER,
         )
 
     @property
     def lease_lost(self) -> bool:
-        """Whether another worker may run this job by now."""
-        return self._interrupt is Interrupt.LOST
+        """Whether this run does not count any more: another one may run the job by now."""
+        return self._interrupt is Interrupt.LOST or (self._over and self.in_thread)
 
     @property
     def committed(self) -> bool:
@@ -138,7 +139,7 @@ class Execution:
             if self.committed or self.lease_lost:
                 return None
             return Ending(Complete(self.encode_result(returned)), returned)
-        except (KeyboardInterrupt, GeneratorExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  whatever a handler raises
             return self._ending_of(error)
@@ -148,7 +149,7 @@ class Execution:
             if deadline is not None:
                 deadline.cancel()
             if self._background:
-                await asyncio.wait(self._background)
+                await self._end_hooks(self._background)
 
     def interrupt(self, reason: Interrupt) -> None:
         """Stop the run: cancel its task, or, while it commits, as soon as it has."""
@@ -241,13 +242,15 @@ class Execution:
         returned = await asyncio.wrap_future(self.thread)
         return await returned if inspect.isawaitable(returned) else returned
 
-    def _is_torn_down(self) -> bool:
-        # Cancelled by somebody else than the worker, as a closing event loop does with all tasks.
-        return self._task is not None and self._task.cancelling() > 0
+    async def _end_hooks(self, hooks: set[asyncio.Task[None]]) -> None:
+        _, hanging = await asyncio.wait(hooks, timeout=_HOOK_PATIENCE)
+        for hook in hanging:
+            _WORKER_LOGGER.error("a hook for on_progress of %r does not end: cancelled", self.run)
+            hook.cancel()
 
     def _ending_of(self, error: BaseException) -> Ending | None:
         if self.committed:
-            _JOB_LOGGER.error(
+            self.run.logger.error(
                 "job %s (%s) had committed its completion when its handler raised",
                 self.run.id,
                 self.run.name,
@@ -264,8 +267,6 @@ class Execution:
                 return None if self.in_thread else released()
             case Interrupt.TIMEOUT:
                 error = _timed_out(self.lease, self.lease.timeout)
-            case _ if isinstance(error, asyncio.CancelledError) and self._is_torn_down():
-                return released()
             case _:
                 pass
         return failed(error, self.lease, self.entry, self._site.random)

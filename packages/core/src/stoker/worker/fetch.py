@@ -18,6 +18,7 @@ __all__ = ["Fetcher"]
 
 _LONGEST_SLEEP: Final = timedelta(seconds=5)
 """A lost wake-up costs no more than this."""
+_LOOK_AGAIN: Final = timedelta(milliseconds=100)
 
 
 class Fetcher(Service):
@@ -87,12 +88,14 @@ class Fetcher(Service):
         claim, self._claim = self._claim, None
         if claim is not None:
             await asyncio.wait([claim])
-            if claim.exception() is None:
+            if not claim.cancelled() and claim.exception() is None:
                 for lease in claim.result().leases:
                     self._executor.release(lease)
 
     def _start(self, claimed: Claimed) -> set[str]:
-        self._learned_due(claimed.next_due_in)
+        full = bool(claimed.leases) and claimed.next_due_in is None
+        # A full claim may not say when the next job is due, and a backlog makes all claims full.
+        self._learned_due(_LOOK_AGAIN if full else claimed.next_due_in)
         for lease in claimed.leases:
             self._executor.start(lease)
         return {lease.token.key.queue for lease in claimed.leases}

@@ -49,10 +49,21 @@ class HeldLeases:
     def __len__(self) -> int:
         return len(self._reports)
 
-    def add(self, token: Token) -> None:
+    def add(self, token: Token, reports: Reports | None = None) -> None:
         """Hold a lease from now on."""
         with self._lock:
-            self._reports[token] = None
+            self._reports[token] = reports
+
+    def take(self, token: Token) -> Reports | None:
+        """Return what is left to store of a lease that is being settled.
+
+        The lease is held on: a settlement may have to wait for longer than a lease.
+        """
+        with self._lock:
+            reports = self._reports.get(token)
+            if reports is not None:
+                self._reports[token] = None
+            return reports
 
     def remove(self, token: Token, *, also_under_way: bool = False) -> Reports | None:
         """Let go of a lease: no heartbeat takes it up any more. Returns what is left to store.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from typing import Any, Final
@@ -37,5 +38,15 @@ async def tell(entry: Entry, event: Event, run: JobRun, *details: Any) -> None:
             answer = hook(run, *details)
             if inspect.isawaitable(answer):
                 await answer
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             log.exception("a hook for %s of job %s (%s) failed", event.value, run.id, run.name)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has cancelled this task, and not only something that a hook awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

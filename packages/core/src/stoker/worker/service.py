@@ -31,11 +31,17 @@ class Service(ABC):
         """Run in a task; `died(name, error)` is called if it ends by itself."""
 
         def ended(task: asyncio.Task[None]) -> None:
-            if not task.cancelled():
-                died(self.name, task.exception())
+            if self._task is task:  # else it was asked to stop
+                died(self.name, None if task.cancelled() else task.exception())
 
         self._task = asyncio.create_task(self.run(), name=f"stoker-{self.name}")
         self._task.add_done_callback(ended)
+
+    def abandon(self) -> None:
+        """Cancel the loop without waiting for it."""
+        if self._task is not None:
+            task, self._task = self._task, None
+            task.cancel()
 
     async def stop(self) -> None:
         """Cancel the loop and wait until it has ended."""

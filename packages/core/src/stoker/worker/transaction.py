@@ -9,17 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from stoker.driver import (
-    IMMEDIATELY,
     Capability,
     Complete,
     JobState,
-    Retry,
     Settlement,
     SettleStatus,
     Transactional,
 )
 from stoker.errors import DriverUnavailable, InvalidInput, LeaseLost, Unsupported
-from stoker.worker.failure import describe
+from stoker.worker.ending import failed
 from stoker.worker.held import HeldLeases
 from stoker.worker.site import Site
 
@@ -95,6 +93,10 @@ class JobTransaction:
                 cancelled = error
         if not task.cancelled() and task.exception() is None:
             self.committed = True
+        else:
+            # If the job is still this run's, its lease is kept alive; if not, the next heartbeat
+            # finds out, and stops the handler.
+            self._held.add(settlement.token, reports)
         self._execution.unshield()
         task.result()
         if cancelled is not None:
@@ -124,10 +126,15 @@ class JobTransaction:
     async def _had_committed(self, settlement: Settlement, error: DriverUnavailable) -> bool:
         """Find out whether a commit whose answer was lost took effect.
 
-        A retry of the same token tells: it applies only if the completion did not.
+        Settling the same token again tells: it applies only if the completion did not. It is the
+        settlement that the error leads to anyway; settled again when the handler has ended, it
+        answers `ALREADY`, and the hooks are told.
         """
         token = settlement.token
-        probe = Settlement(token, Retry(IMMEDIATELY, describe(error)))
+        execution = self._execution
+        ending = failed(error, execution.lease, execution.entry, self._site.random)
+        assert ending.outcome is not None
+        probe = Settlement(token, ending.outcome)
         (answer,) = await self._site.driver.settle([probe], now=self._site.clock.given())
         if answer.status is SettleStatus.STALE:
             (record,) = await self._site.driver.get([token.key])

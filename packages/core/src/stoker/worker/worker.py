@@ -105,6 +105,18 @@ class Worker:
         Raises:
             WorkerCrashed: if a service had died.
         """
+        try:
+            await self._stop()
+        except asyncio.CancelledError:
+            # Whoever waited for the stop has no patience left. Nothing must go on in the dark.
+            for service in [*self._services, self._fetcher]:
+                service.abandon()
+            self._executor.abandon()
+            raise
+        if self._death.done():
+            raise self._death.result()
+
+    async def _stop(self) -> None:
         grace = self._site.options.grace_time.total_seconds()
         log.info("worker %s stops; running jobs have %g s to finish", self.id, grace)
         await self._fetcher.stop()
@@ -128,8 +140,6 @@ class Worker:
             )
         await self._withdraw()
         log.info("worker %s has stopped", self.id)
-        if self._death.done():
-            raise self._death.result()
 
     async def _within(self, seconds: float, work: Coroutine[Any, Any, None]) -> bool:
         """Wait for `work`, not for longer than that, and not when a service has died."""
