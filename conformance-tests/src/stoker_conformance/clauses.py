@@ -82,6 +82,7 @@ _CORE: Final = {
     "next_due.exact": "next_due_in is exact, over the queues asked, paused ones too.",
     "order.ready": "Within a priority, jobs are claimed in the order of becoming ready.",
     "order.producers": "The order holds across producers.",
+    "order.batch": "Jobs of one batch become ready in the order of the batch.",
     "lease.held": "A leased job is held until its lease expires.",
     "lease.length": "Leases of any length expire when they should.",
     "lease.boundary": "A lease is expired when expires_at <= now.",

@@ -43,6 +43,19 @@ class EnqueueUpserts(Saboteur):
         return answers
 
 
+@saboteur("ORD-05")
+class BatchesAreSorted(Saboteur):
+    """A batch is stored in the order of its ids."""
+
+    async def enqueue(
+        self, jobs: Sequence[NewJob], *, now: datetime | None = None
+    ) -> list[Enqueued]:
+        order = sorted(range(len(jobs)), key=lambda index: jobs[index].key)
+        answers = await super().enqueue([jobs[index] for index in order], now=now)
+        answered = dict(zip(order, answers, strict=True))
+        return [answered[index] for index in range(len(jobs))]
+
+
 @saboteur("ENQ-03")
 class ConflictAbortsTheRest(Saboteur):
     """The first duplicate ends the batch, and the rest is answered as if it were stored."""

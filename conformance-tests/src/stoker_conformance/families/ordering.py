@@ -76,5 +76,20 @@ async def every_priority_of_the_range_counts(c: Bench) -> None:
         expect("the next job", await _claim(c, driver, 1), {str(priority)})
 
 
+@case(
+    "ORD-05",
+    clauses=("order.batch",),
+    fix="Number the jobs of a batch as they stand in it. Where rows are locked in another order, "
+    "so that batches do not deadlock, the numbers do not follow that order.",
+)
+async def a_batch_keeps_its_order(c: Bench) -> None:
+    """Jobs of one batch are claimed in its order, whatever their ids are."""
+    driver = await c.driver()
+    ids = ["m", "z", "a", "k", "b", "y", "c"]
+    await driver.enqueue([c.job(job_id) for job_id in ids], now=c.now)
+    for job_id in ids:
+        expect("the next job", await _claim(c, driver, 1), {job_id})
+
+
 async def _claim(c: Bench, driver: Driver, number: int) -> set[str]:
     return set(await c.claim_ids(driver, number, now=c.at(60)))
