@@ -38,7 +38,8 @@ def test_on(python: str, uv: str) -> None:
     packages = [f"--editable={folder}" for folder in FOLDERS]
     run(uv, "pip", "install", "--quiet", "--python", executable, *PINNED, "--group=test", *packages)
     tests = [folder / "tests" for folder in FOLDERS if (folder / "tests").is_dir()]
-    run(executable.with_name("pytest"), *tests)
+    # What the type checkers say depends on the version they are told, not on the one they run on.
+    run(executable.with_name("pytest"), "--ignore=packages/core/tests/test_typing.py", *tests)
 
 
 def main() -> None:
