@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from packages.core.tests.application.stores import Store
 from pydantic import BaseModel, field_validator
 
 from stoker import Fixed, JobRun, JobState, Router, Stoker, jobs
-from stoker.errors import InvalidPayload
+from stoker.errors import InvalidPayload, JobFailed
 from stoker.testing import ManualClock
 
 
@@ -190,3 +191,48 @@ async def test_a_service_that_is_cancelled_by_others_ends_the_worker_loudly(stor
         await eventually(ended)
         with pytest.raises(Exception, match="the fetcher of worker"):
             await app.close()
+
+
+async def test_a_thread_that_goes_on_after_its_timeout_can_tell_that_it_does_not_count(
+    store: Store,
+) -> None:
+    router = Router[object]("jobs")
+    go, seen = threading.Event(), asyncio.Queue[bool]()
+    loop = asyncio.get_running_loop()
+
+    @router.job(timeout=0.05)
+    def job(payload: None, context: object, job: JobRun) -> None:
+        go.wait(20)
+        loop.call_soon_threadsafe(seen.put_nowait, job.lease_lost)
+
+    async with Stoker(store.url, jobs=[router], context=1) as app, within():
+        handle = await app.schedule(job)
+        async with working(app):
+            with pytest.raises(JobFailed, match="JobTimeout"):
+                await handle.result()
+            go.set()
+            assert await seen.get()
+
+
+async def test_nothing_goes_on_in_the_dark_when_a_close_is_cancelled(store: Store) -> None:
+    router = Router[object]("jobs")
+    started = asyncio.Event()
+
+    @router.job
+    async def stubborn() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    app = Stoker(store.url, jobs=[router], autostart_worker=True)
+    async with within():
+        await app.open()
+        await app.schedule(stubborn)
+        await started.wait()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await app.close()
+
+        async def quiet() -> bool:
+            return not [t for t in asyncio.all_tasks() if t.get_name().startswith("stoker-")]
+
+        await eventually(quiet)
