@@ -303,7 +303,7 @@ class Done:
 
     def __await__(self) -> Generator[None, None, None]:
         return
-        yield
+        yield  # never reached, but it makes this a generator
 
 
 class _Ended:
