@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from harnesses import MemoryHarness
 
-from stoker.driver import Driver
+from stoker.driver import Driver, Scope
 from stoker_conformance import Bench, Case, Violation, run_case
 
 
@@ -32,7 +32,8 @@ class Refusing(MemoryHarness):
 
 
 def case(body: object, bound: float = 5.0) -> Case:
-    return Case("XXX-01", "It works.", ("some.clause",), (), "Fix it.", bound, body)  # type: ignore[arg-type]
+    scope = Scope.PROCESS
+    return Case("XXX-01", "It works.", ("some.clause",), (), scope, "Fix it.", bound, body)  # type: ignore[arg-type]
 
 
 async def test_a_case_that_does_not_end_is_a_failure() -> None:

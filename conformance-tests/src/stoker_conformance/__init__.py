@@ -18,8 +18,8 @@ look at when it is red.
 from stoker_conformance.bench import Bench, Level
 from stoker_conformance.case import Case, case
 from stoker_conformance.clauses import CLAUSES, Clause
-from stoker_conformance.expect import Violation
-from stoker_conformance.harness import Harness, NotOffered, UserConnection
+from stoker_conformance.expect import Inconclusive, Violation
+from stoker_conformance.harness import Deviation, Harness, NotOffered, UserConnection
 from stoker_conformance.runner import NotRequired, run_case
 from stoker_conformance.suite import Suite
 
@@ -28,7 +28,9 @@ __all__ = [
     "Bench",
     "Case",
     "Clause",
+    "Deviation",
     "Harness",
+    "Inconclusive",
     "Level",
     "NotOffered",
     "NotRequired",

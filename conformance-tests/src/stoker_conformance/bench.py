@@ -66,7 +66,11 @@ class Level(StrEnum):
     """How much a run tries: the same cases, with more repetitions where luck is involved."""
 
     FAST = "fast"
+    """Under 30 seconds a driver."""
     FULL = "full"
+    """Under three minutes a driver; what a certificate asks for."""
+    SOAK = "soak"
+    """For as long as one likes: many seeds, many processes, faults all the while."""
 
 
 class Bench:
@@ -82,6 +86,8 @@ class Bench:
         self.harness = harness
         self.namespace = namespace
         self.level = level
+        self.remarks: list[str] = []
+        """What a report has to say of how the case was run, such as "in one process"."""
         self._clients: list[Driver] = []
         self._namespaces: list[object] = [namespace]
         self._numbers = count(1)
@@ -153,9 +159,15 @@ class Bench:
         """Return `moment` as the driver stores it: rounded up to its declared precision."""
         return from_micros(resolve(At(moment), 0, self.tick // timedelta(microseconds=1)))
 
-    def pick(self, *, fast: int, full: int) -> int:
-        """Return the number that suits the level."""
-        return full if self.level is Level.FULL else fast
+    def pick(self, *, fast: int, full: int, soak: int | None = None) -> int:
+        """Return the number that suits the level; `soak` is as `full` unless given."""
+        numbers = {Level.FAST: fast, Level.FULL: full, Level.SOAK: full if soak is None else soak}
+        return numbers[self.level]
+
+    def remark(self, text: str) -> None:
+        """Have the report say something of how the case was run; once, however often it is said."""
+        if text not in self.remarks:
+            self.remarks.append(text)
 
     # Jobs
 

@@ -8,7 +8,7 @@ from inspect import getdoc
 from types import ModuleType
 from typing import Final, TypeAlias
 
-from stoker.driver import Capability
+from stoker.driver import Capability, Scope
 from stoker_conformance.bench import Bench
 
 __all__ = ["Body", "Case", "case", "cases_of"]
@@ -29,6 +29,8 @@ class Case:
     """The ids of the clauses that it checks."""
     needs: tuple[Capability, ...]
     """The case is required of drivers that declare all of these."""
+    scope: Scope
+    """The case is required of drivers of this scope or a wider one."""
     fix: str
     """What to look at when it is red."""
     bound: float
@@ -42,13 +44,14 @@ def case(
     clauses: tuple[str, ...],
     fix: str,
     needs: tuple[Capability, ...] = (),
+    scope: Scope = Scope.PROCESS,
     bound: float = 30.0,
 ) -> Callable[[Body], Body]:
     """Tag an async function as a case; the first line of its docstring is the title."""
 
     def tag(body: Body) -> Body:
         title = (getdoc(body) or "").partition("\n")[0]
-        setattr(body, _ATTRIBUTE, Case(case_id, title, clauses, needs, fix, bound, body))
+        setattr(body, _ATTRIBUTE, Case(case_id, title, clauses, needs, scope, fix, bound, body))
         return body
 
     return tag

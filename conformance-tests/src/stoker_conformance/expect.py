@@ -9,7 +9,14 @@ from typing import Any, Final
 from stoker.driver import JobRecord
 from stoker.errors import DriverError
 
-__all__ = ["Violation", "expect", "expect_refusal", "expect_that", "expect_unchanged"]
+__all__ = [
+    "Inconclusive",
+    "Violation",
+    "expect",
+    "expect_refusal",
+    "expect_that",
+    "expect_unchanged",
+]
 
 _LONGEST: Final = 600
 
@@ -22,6 +29,13 @@ class Violation(AssertionError):
         self.what = what
         self.expected = expected
         self.seen = seen
+
+
+class Inconclusive(AssertionError):
+    """What was seen proves nothing: the driver may keep the contract, or not.
+
+    A history without enough races in it, a control that was disturbed. It is never a pass.
+    """
 
 
 def expect(what: str, seen: object, expected: object) -> None:

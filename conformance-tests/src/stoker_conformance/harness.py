@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from stoker.driver import Driver
 
-__all__ = ["Harness", "NotOffered", "UserConnection"]
+__all__ = ["Deviation", "Harness", "NotOffered", "UserConnection"]
 
 Namespace = TypeVar("Namespace")
 
@@ -38,6 +40,15 @@ class UserConnection(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """A case that a driver is known to fail, and why. It has to fail: a pass is an error too."""
+
+    reason: str
+    link: str
+    """Where it is discussed: an issue, a page of documentation."""
+
+
 class Harness(ABC, Generic[Namespace]):
     """The one class that an author of a driver writes.
 
@@ -56,7 +67,19 @@ class Harness(ABC, Generic[Namespace]):
 
             async def footprint(self, namespace: str) -> int:
                 return stored_objects(namespace)
+
+    Cases that need processes start them with a pickled copy of the harness, which there calls
+    nothing but `connect`. So the class lives in a module that can be imported, and what cannot be
+    pickled (a server's process, a connection) is left out by a `__getstate__`.
     """
+
+    address: tuple[str, int] | None = None
+    """Host and port of the store, for drivers whose scope is the network: set it in `setup` at the
+    latest, and have `connect` use it. The suite puts its own proxy in between by changing it in a
+    copy of the harness."""
+
+    deviations: ClassVar[Mapping[str, Deviation]] = {}
+    """Known deviations, by the id of the case. With one the result is `partial` at best."""
 
     async def setup(self) -> None:
         """Prepare what all cases share, once a run: start a server, create a template."""
@@ -93,4 +116,15 @@ class Harness(ABC, Generic[Namespace]):
         """
         raise NotOffered(
             "the driver declares 'transactional', so its harness has to have `connection`"
+        )
+
+    async def restart_backend(self) -> None:
+        """Kill the store without a goodbye, start it again, and return when it answers.
+
+        Optional; required of a driver that declares the capability `durable_restart`. Do it only to
+        a server that the harness has started itself. Where nothing is to be restarted (the store is
+        a file), do nothing: the suite kills and re-opens the clients.
+        """
+        raise NotOffered(
+            "the driver declares 'durable_restart', so its harness has to have `restart_backend`"
         )

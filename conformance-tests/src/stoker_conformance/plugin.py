@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--level",
-        choices=["fast", "full"],
+        choices=["fast", "full", "soak"],
         default="fast",
         help="how many repetitions the cases make where luck is involved",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from stoker.driver import Scope
 from stoker_conformance.bench import Bench, Level
 from stoker_conformance.case import Case
 from stoker_conformance.expect import Violation
@@ -15,15 +16,20 @@ __all__ = ["NotRequired", "run_case"]
 _GRACE: Final = 5.0
 
 
+_SCOPES: Final = tuple(Scope)
+
+
 class NotRequired(Exception):
-    """The driver does not declare a capability that the case needs; SHP-05 tests its refusal."""
+    """The driver does not declare what the case needs: a capability (SHP-05 tests its refusal), or
+    a scope (SHP-10 tests that it is not understated)."""
 
 
-async def run_case(case: Case, harness: Harness[Any], level: Level = Level.FAST) -> None:
-    """Run `case` in a namespace of its own; return when the driver passes.
+async def run_case(case: Case, harness: Harness[Any], level: Level = Level.FAST) -> tuple[str, ...]:
+    """Run `case` in a namespace of its own; return when the driver passes, with the remarks.
 
     Raises:
         Violation: the driver fails, or takes longer than the case's bound.
+        Inconclusive: what was seen proves nothing.
         NotRequired: the driver does not declare what the case needs.
     """
     running = asyncio.create_task(_run(case, harness, level), name=case.id)
@@ -38,13 +44,15 @@ async def run_case(case: Case, harness: Harness[Any], level: Level = Level.FAST)
     raise Violation("how long the case takes", limit, "no end by then") from cause
 
 
-async def _run(case: Case, harness: Harness[Any], level: Level) -> None:
+async def _run(case: Case, harness: Harness[Any], level: Level) -> tuple[str, ...]:
     bench = Bench(harness, await harness.namespace(), level)
     try:
         await bench.prepare()
         missing = [need for need in case.needs if need not in bench.info.capabilities]
         if missing:
             raise NotRequired(f"{bench.info.name} does not declare {', '.join(missing)}")
+        if _SCOPES.index(bench.info.scope) < _SCOPES.index(case.scope):
+            raise NotRequired(f"the scope of {bench.info.name} is the {bench.info.scope}")
         await case.body(bench)
     except BaseException as red:
         try:
@@ -53,3 +61,4 @@ async def _run(case: Case, harness: Harness[Any], level: Level) -> None:
             red.add_note(f"Afterwards, closing failed too: {error!r}")
         raise
     await bench.close()
+    return tuple(bench.remarks)
