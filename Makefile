@@ -6,17 +6,17 @@ FOLDER ?= .
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .uv/bin/uv
-MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard packages/*/pyproject.toml conformance-tests/pyproject.toml))
+MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard packages/*/pyproject.toml conformance-tests/pyproject.toml examples/*/pyproject.toml))
 EDITABLE := $(foreach member,$(MEMBERS),-e ./$(member))
 PINNED := --constraint constraints.txt --build-constraint constraints.txt
 
 # Test folders of several packages hold modules of the same name, and mypy takes a name only once.
 # One run has the sources and programs, and each test folder has a run of its own (the cache is shared).
 SOURCES := $(wildcard conftest.py packages/*/src conformance-tests/src tests tools examples benchmarks)
-TESTS := $(wildcard packages/*/tests conformance-tests/tests)
-TYPED := stoker stoker.driver stoker_memory stoker_sqlite stoker_cli stoker_conformance
+TESTS := $(wildcard packages/*/tests conformance-tests/tests examples/*/tests)
+TYPED := stoker stoker.driver stoker_memory stoker_postgres stoker_sqlite stoker_cli stoker_conformance
 
-.PHONY: help setup test test-pythons check lint format types imports api demo wheels pins clean
+.PHONY: help setup test test-pythons check lint format types imports api demo wheels certify docs-conformance pins clean
 
 help:
 	@echo "make setup         an environment in .venv with all packages and tools"
@@ -25,6 +25,8 @@ help:
 	@echo "make check         style, types, layers, public API"
 	@echo "make format        let ruff rewrite what it can"
 	@echo "make wheels        build all packages, install each alone, import it"
+	@echo "make certify       certify our drivers: certificates/, README.md (CHECK=1: compare only)"
+	@echo "make docs-conformance  write docs/conformance/clauses.md again"
 	@echo "make demo          run the demonstration (FOLDER=a folder of files)"
 	@echo "make pins          resolve the newest versions into constraints.txt"
 	@echo "make clean         remove environments, caches and built files"
@@ -77,6 +79,13 @@ demo: setup
 
 wheels: setup
 	$(BIN)/python tools/check_wheels.py $(UV)
+
+certify: setup
+	$(BIN)/python tools/certify.py $(if $(CHECK),--check)
+
+docs-conformance: setup
+	mkdir -p docs/conformance
+	$(BIN)/stoker-conformance clauses --markdown > docs/conformance/clauses.md
 
 pins: setup
 	$(BIN)/python tools/pins.py $(UV)

@@ -25,7 +25,9 @@ BREACHES = [
     ("seam", "stoker_memory/__init__.py", "import stoker"),
     ("seam", "stoker_sqlite/__init__.py", "from stoker.testing import plugin"),
     ("seam", "stoker_conformance/__init__.py", "import stoker.testing"),
+    ("seam", "stoker_postgres/__init__.py", "from stoker.app import App"),
     ("drivers-apart", "stoker_sqlite/__init__.py", "import stoker_memory"),
+    ("drivers-apart", "stoker_postgres/__init__.py", "import stoker_sqlite"),
     ("suite-neutral", "stoker_conformance/__init__.py", "import stoker_sqlite"),
     ("suite-neutral", "stoker_cli/__init__.py", "import stoker_memory"),
 ]

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACES = ["README.md", "packages/*/README.md", "[a-z]*/README.md", "docs/**/*.md"]
+PLACES = [
+    "README.md",
+    "packages/*/README.md",
+    "examples/*/README.md",
+    "[a-z]*/README.md",
+    "docs/**/*.md",
+]
 DOCUMENTS = sorted(path for place in PLACES for path in ROOT.glob(place))
 
 
@@ -35,6 +41,7 @@ FINE = {
     "shell": "<!-- shell -->\n```sh\necho hello\n```\n```text\nhello\n```",
     "console": "<!-- shell -->\n```console\n$ echo hello\nhello\n$ echo you\nyou\n```",
     "left running": "<!-- shell -->\n```sh\nsleep 100 &\necho on\n```\n```text\non\n```",
+    "excerpt": "<!-- excerpt: tools/run_docs.py -->\n```python\nreturn output\n```",
     "skipped": "<!-- skip: nobody is there -->\n```sh\nfalse\n```",
     "text that nothing printed": "```text\na diagram\n```",
     "in a list": "1. so\n\n   <!-- run: a.py -->\n   ```python\n   if 1:\n       print(1)\n   ```",
@@ -46,6 +53,11 @@ WRONG = {
     "no reason": ("<!-- skip -->\n```python\n1\n```", "needs a reason"),
     "no name": ("<!-- run -->\n```python\n1\n```", "needs the name"),
     "outside": ("<!-- file: ../b.py -->\n```python\n1\n```", "needs the name"),
+    "excerpt of nothing": ("<!-- excerpt: a.py -->\n```python\n1\n```", "needs the name"),
+    "excerpt out of date": (
+        "<!-- excerpt: tools/run_docs.py -->\n```python\nreturn outputs\n```",
+        "tools/run_docs.py has no such lines",
+    ),
     "raises": ("<!-- run: a.py -->\n```python\nraise KeyError(7)\n```", "KeyError: 7"),
     "fails": ("<!-- shell -->\n```sh\nfalse\ntrue\n```", "ended with 1"),
     "other output": (

@@ -16,6 +16,7 @@ def copy(tmp_path: Path) -> Path:
     """The tool, and the files that it changes."""
     for path in [
         *ROOT.glob("packages/*/pyproject.toml"),
+        *ROOT.glob("examples/*/pyproject.toml"),
         ROOT / "conformance-tests/pyproject.toml",
     ]:
         target = tmp_path / path.relative_to(ROOT)

@@ -8,6 +8,7 @@ empty folder of their own, with the environment's commands on the PATH:
     <!-- file: app.py -->       the block (of any language) is written to that file
     <!-- run: first.py -->      likewise, and then run with Python
     <!-- shell -->              the block is given to bash, which stops at the first failure
+    <!-- excerpt: docs/a.py --> the block is part of that file of the repository, word for word
     <!-- skip: the reason -->   the block is left alone
 
 A block of the language `text` without such a comment, next after one that ran, is what that one
@@ -23,10 +24,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 60.0  # seconds for one block
 CODE = {"python", "py", "pycon", "sh", "bash", "shell", "console"}
 BLOCK = re.compile(
@@ -113,6 +116,18 @@ def write(block: Block, folder: Path) -> Path:
     return path
 
 
+def excerpt(block: Block) -> None:
+    """See that the file named has these lines, one after the other, however far indented."""
+    path = ROOT / block.argument
+    if not block.argument or not path.is_file():
+        raise Problem("`excerpt` needs the name of a file of the repository")
+    wanted = textwrap.dedent(block.text).rstrip()
+    lines, length = path.read_text().splitlines(), len(wanted.splitlines())
+    parts = ("\n".join(lines[start : start + length]) for start in range(len(lines)))
+    if wanted not in map(textwrap.dedent, parts):
+        raise Problem(f"{block.argument} has no such lines")
+
+
 def shell(block: Block, folder: Path) -> str:
     """Give the block to bash; return what it printed."""
     bash = ["bash", "-euo", "pipefail", "-c"]
@@ -134,11 +149,15 @@ def perform(block: Block, folder: Path, output: str | None) -> str | None:
             return execute([sys.executable, str(write(block, folder))], folder)
         case "shell":
             return shell(block, folder)
+        case "excerpt":
+            excerpt(block)
         case "skip":
             if not block.argument:
                 raise Problem("`skip` needs a reason")
         case _ if block.language in CODE:
-            raise Problem("say above this block what to do with it: file, run, shell or skip")
+            raise Problem(
+                "say above this block what to do with it: file, run, shell, excerpt or skip"
+            )
         case _ if block.language == "text" and output is not None:
             compare(block.text, output)
     return None

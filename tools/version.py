@@ -18,7 +18,11 @@ RANGE = re.compile(r'"(?P<name>stoker[a-z-]*)>=\d+\.\d+,<\d+\.\d+"')
 def files(root: Path) -> list[Path]:
     """The pyproject.toml of each package."""
     return sorted(
-        [*root.glob("packages/*/pyproject.toml"), root / "conformance-tests/pyproject.toml"]
+        [
+            *root.glob("packages/*/pyproject.toml"),
+            *root.glob("examples/*/pyproject.toml"),
+            root / "conformance-tests/pyproject.toml",
+        ]
     )
 
 

@@ -59,8 +59,17 @@ class SqliteHarness(Harness[Path]):
                 for table in tables
             )
 
+    async def restart_backend(self) -> None:
+        """There is no server: the suite kills the clients, and opens the file again."""
+
     def connection(self, namespace: Path) -> AbstractAsyncContextManager[UserConnection]:
         return _connect(namespace)
+
+    def unusual_connection(self, namespace: Path) -> AbstractAsyncContextManager[UserConnection]:
+        return _connect_unusually(namespace)
+
+    def snapshot_connection(self, namespace: Path) -> AbstractAsyncContextManager[UserConnection]:
+        return _connect(namespace, _SnapshotConnection)
 
 
 @dataclass
@@ -79,7 +88,32 @@ class _SqliteConnection:
         await self.raw.rollback()
 
 
+class _SnapshotConnection(_SqliteConnection):
+    """Its transactions have read the file when they begin, and are late if another one writes."""
+
+    async def begin(self) -> None:
+        await super().begin()
+        await self.raw.execute_fetchall("select count(*) from sqlite_master")
+
+
 @asynccontextmanager
-async def _connect(namespace: Path) -> AsyncIterator[UserConnection]:
+async def _connect(
+    namespace: Path, kind: type[_SqliteConnection] = _SqliteConnection
+) -> AsyncIterator[UserConnection]:
     async with aiosqlite.connect(namespace) as raw:
+        yield kind(raw)
+
+
+@asynccontextmanager
+async def _connect_unusually(namespace: Path) -> AsyncIterator[UserConnection]:
+    """Rows are dicts, texts are bytes, and types are converted by their declaration."""
+    types = sqlite3.PARSE_DECLTYPES | sqlite3.PARSE_COLNAMES
+    async with aiosqlite.connect(namespace, detect_types=types, isolation_level="EXCLUSIVE") as raw:
+        raw.row_factory = _row_as_dict  # type: ignore[assignment]
+        raw.text_factory = bytes
         yield _SqliteConnection(raw)
+        assert (raw.row_factory, raw.text_factory) == (_row_as_dict, bytes)
+
+
+def _row_as_dict(cursor: sqlite3.Cursor, row: tuple[object, ...]) -> dict[str, object]:
+    return dict(zip((column[0] for column in cursor.description), row, strict=True))

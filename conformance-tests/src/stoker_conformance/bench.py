@@ -7,10 +7,11 @@ than asked, as long as it does something, so they are repeated until there is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from stoker.driver import (
     NewJob,
     Outcome,
     Reaped,
+    Scope,
     Settled,
     Settlement,
     SettleStatus,
@@ -40,6 +42,10 @@ from stoker.driver import (
     resolve,
 )
 from stoker_conformance.expect import Violation, expect, expect_that
+from stoker_conformance.faults.actors import Actor
+from stoker_conformance.faults.link import Link, injected_link, network_link
+from stoker_conformance.faults.local import LocalActor
+from stoker_conformance.faults.process import ProcessActor
 from stoker_conformance.harness import Harness, UserConnection
 
 __all__ = ["ERROR", "LEASE", "NOON", "QUEUE", "Bench", "Level", "rounds"]
@@ -88,6 +94,7 @@ class Bench:
         self.level = level
         self.remarks: list[str] = []
         """What a report has to say of how the case was run, such as "in one process"."""
+        self._actors: list[Actor] = []
         self._clients: list[Driver] = []
         self._namespaces: list[object] = [namespace]
         self._numbers = count(1)
@@ -114,6 +121,37 @@ class Bench:
         """Return so many new, open clients."""
         return [await self.driver() for _ in range(number)]
 
+    async def actor(self) -> Actor:
+        """Return a new, open client that can be killed and stopped; it ends with the case.
+
+        It is a process of its own, except where no other process can reach the store.
+        """
+        if self.info.scope is not Scope.PROCESS:
+            return await self.process()
+        self.remark("in one process")
+        self._actors.append(LocalActor(await self.driver()))
+        return self._actors[-1]
+
+    async def actors(self, number: int) -> list[Actor]:
+        """Return so many new actors."""
+        return await asyncio.gather(*(self.actor() for _ in range(number)))
+
+    async def process(self) -> ProcessActor:
+        """Return a new, open client in a process of its own, whatever the driver's scope."""
+        actor = await ProcessActor.start(self.harness, self.namespace)
+        self._actors.append(actor)
+        return actor
+
+    def link(self) -> AbstractAsyncContextManager[Link]:
+        """Return a way to the store on which a case can lose things, for the length of a block.
+
+        Below the scope of the network it is in front of the driver, without connections to cut.
+        """
+        if self.info.scope is Scope.NETWORK:
+            return network_link(self.harness, self.namespace)
+        self.remark("without a network: the failures are injected in front of the driver")
+        return injected_link(self.harness, self.namespace)
+
     async def another_namespace(self) -> object:
         """Return one more namespace; it is discarded when the case ends."""
         namespace = await self.harness.namespace()
@@ -124,22 +162,33 @@ class Bench:
         """Open a user's own connection to the store, for the length of a block."""
         return self.harness.connection(self.namespace)
 
+    def unusual_connection(self) -> AbstractAsyncContextManager[UserConnection]:
+        """Open a user's own connection with codecs and row factories of its own."""
+        return self.harness.unusual_connection(self.namespace)
+
+    def snapshot_connection(self) -> AbstractAsyncContextManager[UserConnection]:
+        """Open a user's own connection whose transactions see the store as of their beginning."""
+        return self.harness.snapshot_connection(self.namespace)
+
     async def footprint(self) -> int:
         """Return what the store holds, counted without the driver."""
         return await self.harness.footprint(self.namespace)
 
     async def close(self) -> None:
-        """Close every client and discard every namespace; the first error is raised at the end."""
+        """End every actor, close every client and discard every namespace.
+
+        The first error is raised when all is done.
+        """
+        ends: list[Callable[[], Awaitable[None]]] = [
+            *(actor.end for actor in self._actors),
+            *(client.close for client in self._clients),
+            *(partial(self.harness.discard, namespace) for namespace in self._namespaces),
+        ]
         errors: list[Exception] = []
-        for client in self._clients:
+        for end in ends:
             try:
-                await client.close()
-            except Exception as error:  # noqa: BLE001 - the others have to be closed as well
-                errors.append(error)
-        for namespace in self._namespaces:
-            try:
-                await self.harness.discard(namespace)
-            except Exception as error:  # noqa: BLE001 - as above
+                await end()
+            except Exception as error:  # noqa: BLE001 - the others have to be ended as well
                 errors.append(error)
         if errors:
             raise errors[0]
@@ -164,8 +213,16 @@ class Bench:
         numbers = {Level.FAST: fast, Level.FULL: full, Level.SOAK: full if soak is None else soak}
         return numbers[self.level]
 
+    @property
+    def exchanges(self) -> int:
+        """How many exchanges of an operation with the store a case cuts, if it has as many."""
+        return self.pick(fast=4, full=16)
+
     def remark(self, text: str) -> None:
-        """Have the report say something of how the case was run; once, however often it is said."""
+        """Have the report say something of how the case was run; once, however often it is said.
+
+        It stands in certificates too, so it is the same in every run.
+        """
         if text not in self.remarks:
             self.remarks.append(text)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import inspect
-import sys
 from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -15,12 +13,18 @@ import pytest
 from stoker_conformance.bench import Level
 from stoker_conformance.case import Case
 from stoker_conformance.catalog import CASES
-from stoker_conformance.expect import Violation
 from stoker_conformance.harness import Harness
+from stoker_conformance.introducing import introduce, make
+from stoker_conformance.judging import UnexpectedPass, headline, judge
+from stoker_conformance.loading import HarnessNotFound, load_harness
+from stoker_conformance.recording import Record
+from stoker_conformance.report import CaseOutcome, CaseResult, DriverFacts
+from stoker_conformance.report.red import red_text
 from stoker_conformance.runner import NotRequired, run_case
+from stoker_conformance.source import place
 from stoker_conformance.suite import Suite
 
-__all__ = ["CaseItem", "HarnessNode", "SuiteFile", "load_harness"]
+__all__ = ["CaseItem", "HarnessNode", "SuiteFile"]
 
 T = TypeVar("T")
 
@@ -31,14 +35,25 @@ class SuiteFile(pytest.File):
     def collect(self) -> Iterable[HarnessNode]:
         """Return a node for each harness named on the command line."""
         for reference in self.config.getoption("--harness") or ():
-            yield HarnessNode.of(self, reference, Suite(load_harness(reference)))
+            try:
+                harness = load_harness(reference)
+            except HarnessNotFound as error:
+                raise pytest.UsageError(f"--harness {reference}: {error}") from error
+            node = HarnessNode.of(self, reference, Suite(harness))
+            level = "" if node.level is Level.FAST else f" --level {node.level}"
+            node.rerun = f"stoker-conformance run {reference}{level} -k {{case}}"
+            yield node
 
 
 class HarnessNode(pytest.Collector):
     """One harness: set up before its first case, torn down after its last, on one event loop."""
 
     suite: Suite
-    harness: Harness[Any]
+    harness: Harness[Any] | None = None
+    """`None` before it is set up."""
+    driver: DriverFacts | None = None
+    rerun: str
+    """The command that runs one case again, with `{case}` in the place of its id."""
     _loop: asyncio.Runner | None = None
 
     @classmethod
@@ -46,7 +61,13 @@ class HarnessNode(pytest.Collector):
         """Return a node for `suite`."""
         node = cls.from_parent(parent, name=name)
         node.suite = suite
+        node.rerun = f"pytest {node.nodeid}::{{case}}"
         return node
+
+    @property
+    def level(self) -> Level:
+        """How much its cases try."""
+        return self.suite.level or Level(self.config.getoption("--level"))
 
     def collect(self) -> Iterable[CaseItem]:
         """Return an item for each case, in the order of the catalog."""
@@ -54,14 +75,14 @@ class HarnessNode(pytest.Collector):
             yield CaseItem.of(self, case)
 
     def setup(self) -> None:
-        """Make the harness and its event loop."""
-        self.harness = self.suite.harness()
+        """Make the harness and its event loop, and learn what its driver says of itself."""
+        self.harness = make(self.suite.harness)
         self._loop = asyncio.Runner()
-        self.run(self.harness.setup())
+        self.driver = DriverFacts.of(self.run(introduce(self.harness)))
 
     def teardown(self) -> None:
         """Tear the harness down, and close the loop."""
-        if self._loop is None:
+        if self._loop is None or self.harness is None:
             return
         try:
             self.run(self.harness.teardown())
@@ -85,6 +106,7 @@ class CaseItem(pytest.Item):
 
     case: Case
     node: HarnessNode
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, parent: HarnessNode, case: Case) -> Self:
@@ -95,48 +117,62 @@ class CaseItem(pytest.Item):
         return item
 
     def runtest(self) -> None:
-        """Run the case; a capability that is not declared makes it not required."""
-        suite = self.node.suite
-        level = suite.level or Level(self.config.getoption("--level"))
+        """Run the case; what the driver does not declare makes it not required."""
+        harness = self._harness
         try:
-            self.node.run(run_case(self.case, self.node.harness, level))
+            self.remarks = self.node.run(run_case(self.case, harness, self.node.level))
         except NotRequired as reason:
-            pytest.skip(f"not required: {reason}")
+            raise pytest.skip.Exception(f"not required: {reason}") from reason
+        if self.case.id in harness.deviations:
+            raise UnexpectedPass(self.case.id)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
-        """Return what an author needs: id, title, expected and seen, what to look at, and where."""
-        case = self.case
-        path, line, _ = self.reportinfo()
-        lines = [f"{case.id}  {case.title}", "", str(excinfo.value), ""]
-        if not isinstance(excinfo.value, Violation):
-            lines[2] = f"{type(excinfo.value).__name__}: {excinfo.value}"
-            lines += [str(super().repr_failure(excinfo, style)), ""]
-        lines += getattr(excinfo.value, "__notes__", [])
-        lines += [f"How to fix: {case.fix}", f"Clauses: {', '.join(case.clauses)}"]
-        lines += [f"Case: {path}:{(line or 0) + 1}"]
-        return "\n".join(lines)
+        """Return what an author needs: id, title, expected and seen, what to do, and where."""
+        found = judge(self.case, self._harness, excinfo.value)
+        return red_text(found, self.node.rerun.format(case=self.case.id))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Return where the case is written."""
-        source = inspect.getsourcefile(self.case.body) or __file__
-        _, line = inspect.getsourcelines(self.case.body)
-        return Path(source), line - 1, f"{self.case.id} [{self.node.name}]"
+        path, line = place(self.case)
+        return path, line - 1, f"{self.case.id} [{self.node.name}]"
+
+    def record(self, report: pytest.TestReport, error: BaseException | None) -> None:
+        """Put onto the report of a phase what it says of the case, if anything.
+
+        A deviation becomes an expected failure, and is no red test.
+        """
+        if report.when != "call" and error is None:
+            return
+        found = replace(self._found(report, error), seconds=report.duration, remarks=self.remarks)
+        if found.outcome is CaseOutcome.DEVIATION:
+            report.outcome = "skipped"
+            report.wasxfail = f"{found.reason} ({found.link})"
+        node = self.node
+        Record(node.nodeid, node.name, node.level, node.rerun, node.driver, found).attach(report)
+
+    def _found(self, report: pytest.TestReport, error: BaseException | None) -> CaseResult:
+        if error is None:
+            return CaseResult(self.case.id, CaseOutcome.PASSED)
+        if report.skipped and not isinstance(error.__cause__, NotRequired):
+            return CaseResult(self.case.id, CaseOutcome.NOT_RUN, message=f"skipped: {error}")
+        if report.when == "call":
+            cause = error.__cause__ if report.skipped else error
+            return _with_output(judge(self.case, self._harness, cause or error), report)
+        message = headline(error) if report.when == "setup" else f"teardown: {headline(error)}"
+        return CaseResult(
+            self.case.id, CaseOutcome.ERROR, message=message, detail=report.longreprtext
+        )
+
+    @property
+    def _harness(self) -> Harness[Any]:
+        if self.node.harness is None:
+            raise RuntimeError(f"the harness {self.node.name} is not set up")
+        return self.node.harness
 
 
-def load_harness(reference: str) -> type[Harness[Any]]:
-    """Return the harness class that `module:Class` names.
-
-    Raises:
-        pytest.UsageError: if there is no such module or class, or it is not a harness.
-    """
-    module_name, _, class_name = reference.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:  # as for `python -m`: the author's file is often just here
-        sys.path.insert(0, here)
-    try:
-        found = getattr(importlib.import_module(module_name), class_name or "?")
-    except (ImportError, AttributeError) as error:
-        raise pytest.UsageError(f"--harness {reference}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Harness)):
-        raise pytest.UsageError(f"--harness {reference}: it is not a subclass of Harness")
-    return found
+def _with_output(found: CaseResult, report: pytest.TestReport) -> CaseResult:
+    """Add to a red case what was printed and logged while it ran."""
+    if not found.is_red or not report.sections:
+        return found
+    parts = [f"{title}:\n{text.rstrip()}" for title, text in report.sections]
+    return replace(found, detail="\n\n".join([*filter(None, [found.detail]), *parts]))

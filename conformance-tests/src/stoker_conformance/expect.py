@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any
 
 from stoker.driver import JobRecord
 from stoker.errors import DriverError
+from stoker_conformance.showing import contrast, show
 
 __all__ = [
     "Inconclusive",
@@ -17,8 +18,6 @@ __all__ = [
     "expect_that",
     "expect_unchanged",
 ]
-
-_LONGEST: Final = 600
 
 
 class Violation(AssertionError):
@@ -41,13 +40,13 @@ class Inconclusive(AssertionError):
 def expect(what: str, seen: object, expected: object) -> None:
     """Fail unless `seen` equals `expected`."""
     if seen != expected:
-        raise Violation(what, _show(expected), _show(seen))
+        raise Violation(what, *contrast(expected, seen))
 
 
 def expect_that(what: str, holds: bool, seen: object) -> None:
     """Fail unless `holds`; `what` is the sentence that has to be true, `seen` the evidence."""
     if not holds:
-        raise Violation(what, "true", _show(seen))
+        raise Violation(what, "true", show(seen))
 
 
 def expect_unchanged(what: str, seen: JobRecord | None, before: JobRecord) -> None:
@@ -62,8 +61,8 @@ def expect_unchanged(what: str, seen: JobRecord | None, before: JobRecord) -> No
     if changed:
         raise Violation(
             f"{what}: fields {', '.join(changed)}",
-            _show({name: getattr(before, name) for name in changed}),
-            _show({name: getattr(seen, name) for name in changed}),
+            show({name: getattr(before, name) for name in changed}),
+            show({name: getattr(seen, name) for name in changed}),
         )
 
 
@@ -75,12 +74,4 @@ async def expect_refusal(what: str, operation: Awaitable[Any], refusal: type[Dri
         return
     except Exception as error:
         raise Violation(what, f"{refusal.__name__}", f"{type(error).__name__}: {error}") from error
-    raise Violation(what, f"{refusal.__name__}", f"the answer {_show(answer)}")
-
-
-def _show(value: object) -> str:
-    """Return a text of `value` that fits a terminal."""
-    text = repr(value)
-    if len(text) <= _LONGEST:
-        return text
-    return f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]} ({len(text):,} characters)"
+    raise Violation(what, f"{refusal.__name__}", f"the answer {show(answer)}")

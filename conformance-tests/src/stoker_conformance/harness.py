@@ -118,6 +118,34 @@ class Harness(ABC, Generic[Namespace]):
             "the driver declares 'transactional', so its harness has to have `connection`"
         )
 
+    def unusual_connection(
+        self, namespace: Namespace
+    ) -> AbstractAsyncContextManager[UserConnection]:
+        """Open a user's own connection that is set up in a way of its own, as `connection` does.
+
+        Optional: whatever the client library lets a user change of how values are sent and read:
+        row factories, codecs, adapters. Where the library can tell, leaving the block should fail
+        if the driver has changed any of it.
+        """
+        return self.connection(namespace)
+
+    def snapshot_connection(
+        self, namespace: Namespace
+    ) -> AbstractAsyncContextManager[UserConnection]:
+        """Open a user's own connection whose transactions are as strict as the store has them.
+
+        Optional: `begin` begins a transaction at the strictest isolation level, and reads
+        something, so that from then on it sees the store as it is in that moment.
+        """
+        return self.connection(namespace)
+
+    async def set_time_zone(self, namespace: Namespace, zone: str) -> None:
+        """Let the store's new sessions live in this zone, a name such as `Asia/Tokyo`.
+
+        Optional, for stores whose sessions have a time zone: what a client that is connected from
+        now on would get when it does not ask for one. It must not matter.
+        """
+
     async def restart_backend(self) -> None:
         """Kill the store without a goodbye, start it again, and return when it answers.
 
@@ -128,3 +156,21 @@ class Harness(ABC, Generic[Namespace]):
         raise NotOffered(
             "the driver declares 'durable_restart', so its harness has to have `restart_backend`"
         )
+
+    async def checkpoint_backend(self) -> None:
+        """Have everything that was acknowledged so far survive `rewind_backend`.
+
+        Optional, and only for drivers with a scope of the network whose `durability` is less than
+        durable: their clients outlive a crash of the store that loses the last writes. Flush, or
+        copy the files that the store would find after such a crash. For a store that keeps nothing
+        there is nothing to do.
+        """
+        raise NotOffered("the harness cannot lose the last writes of its store")
+
+    async def rewind_backend(self) -> None:
+        """Restart the store as after a crash that lost the writes since `checkpoint_backend`.
+
+        Kill it, put back what was copied, start it again, and return when it answers. It may lose
+        more than that. Optional, as is `checkpoint_backend`.
+        """
+        raise NotOffered("the harness cannot lose the last writes of its store")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harnesses import MemoryHarness, SqliteHarness
+from networked import NetworkedDriver, NetworkedHarness, NetworkedMemoryDriver
 
 from stoker.driver import (
     Driver,
@@ -22,7 +23,7 @@ from stoker.driver import (
     Settlement,
     Token,
 )
-from stoker_conformance import Harness
+from stoker_conformance import Case, Harness, run_case
 from stoker_memory import MemoryDriver
 from stoker_sqlite import SqliteDriver
 
@@ -30,6 +31,8 @@ D = TypeVar("D", bound=Driver)
 
 SABOTEURS: dict[type[Driver], tuple[str, ...]] = {}
 """The table: each saboteur, and the ids of the cases that must be red for it."""
+
+_STRICT = (MemoryDriver, SqliteDriver, NetworkedDriver, NetworkedMemoryDriver)
 
 _notes: defaultdict[str, defaultdict[str, dict[Any, Any]]] = defaultdict(lambda: defaultdict(dict))
 
@@ -79,29 +82,49 @@ def saboteur(*killers: str) -> Callable[[type[D]], type[D]]:
     return enter
 
 
+class SaboteurHarness(MemoryHarness):
+    """A harness for a driver that takes the place of the one in memory."""
+
+    def __init__(self, driver: Callable[[str], Driver]) -> None:
+        self.driver = driver
+
+    async def connect(self, namespace: str) -> Driver:
+        return self.driver(f"memory://{namespace}")
+
+
+class SqliteSaboteurHarness(SqliteHarness):
+    """A harness for a driver that takes the place of the one on SQLite."""
+
+    def __init__(self, driver: type[SqliteDriver]) -> None:
+        self.driver = driver
+
+    async def connect(self, namespace: Path) -> Driver:
+        return self.driver(namespace)
+
+
 def harness_of(driver: Callable[[str], Driver]) -> Harness[Any]:
     """Return a harness for a driver that takes the place of a strict one."""
-    if isinstance(driver, type) and issubclass(driver, SqliteDriver):
-        return _sqlite_harness_of(driver)
-
-    class SaboteurHarness(MemoryHarness):
-        async def connect(self, namespace: str) -> Driver:
-            return driver(f"memory://{namespace}")
-
-    return SaboteurHarness()
+    kind = driver if isinstance(driver, type) else None
+    if kind is not None and issubclass(kind, SqliteDriver):
+        return SqliteSaboteurHarness(kind)
+    if kind is not None and issubclass(kind, NetworkedDriver):
+        return NetworkedHarness(kind)
+    return SaboteurHarness(driver)
 
 
 def strict_of(driver: type[Driver]) -> type[Driver]:
     """Return the strict driver that a saboteur is made of."""
-    return next(base for base in driver.__mro__ if base in (MemoryDriver, SqliteDriver))
+    return next(base for base in driver.__mro__ if base in _STRICT)
 
 
-def _sqlite_harness_of(driver: type[SqliteDriver]) -> SqliteHarness:
-    class SaboteurHarness(SqliteHarness):
-        async def connect(self, namespace: Path) -> Driver:
-            return driver(namespace)
-
-    return SaboteurHarness()
+async def run_against(driver: Callable[[str], Driver], case: Case) -> None:
+    """Run a case against a driver, whose server, if it has one, is started and killed for it."""
+    harness = harness_of(driver)
+    try:
+        await harness.setup()
+        await run_case(case, harness)
+    finally:
+        await harness.teardown()
 
 
 def with_outcomes(

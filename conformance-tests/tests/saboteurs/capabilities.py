@@ -153,7 +153,7 @@ class KeyFreedByReap(Saboteur):
         return answers
 
 
-@saboteur("UNQ-06")
+@saboteur("UNQ-06", "HIS-01")
 class KeysRace(Saboteur):
     """A producer looks for a holder, and then inserts."""
 
@@ -181,6 +181,14 @@ class ManualRetryTakesNoKey(Saboteur):
     async def retry(self, keys: Sequence[JobKey], *, now: datetime | None = None) -> list[Changed]:
         answers = await super().retry(keys, now=now)
         return [Changed(answer.status.DONE, JobState.READY) for answer in answers]
+
+
+@saboteur("UNQ-08")
+class LastOfACallGetsTheKey(Saboteur):
+    """A call of several manual retries is worked off from its end."""
+
+    async def retry(self, keys: Sequence[JobKey], *, now: datetime | None = None) -> list[Changed]:
+        return (await super().retry(keys[::-1], now=now))[::-1]
 
 
 @saboteur("RES-01", "RES-02")

@@ -40,7 +40,7 @@ class ClaimTakesDueJobs(Saboteur):
         return await super().claim(wants, worker=worker, lease=lease, now=now)
 
 
-@saboteur("LSE-01")
+@saboteur("LSE-01", "HIS-01")
 class ClaimTakesOver(Saboteur):
     """A claim takes over leases that have expired."""
 
@@ -52,7 +52,7 @@ class ClaimTakesOver(Saboteur):
         return await super().claim(wants, worker=worker, lease=lease, now=now)
 
 
-@saboteur("CLM-01", "CLM-04", "ENQ-08")
+@saboteur("CLM-01", "CLM-04", "ENQ-08", "HIS-01")
 class ClaimOverfetches(Saboteur):
     """A claim takes more than it returns."""
 
@@ -88,7 +88,7 @@ class QueuesMatchByPrefix(Saboteur):
         return claimed
 
 
-@saboteur("CLM-03")
+@saboteur("CLM-03", "HIS-01")
 class PauseIgnored(Saboteur):
     """A pause is noted, and nothing else."""
 
@@ -230,7 +230,7 @@ class PriorityReversed(Saboteur):
         return await super().enqueue(reverse, now=now)
 
 
-@saboteur("ORD-03", "ORD-04")
+@saboteur("ORD-03", "ORD-04", "HIS-01")
 class PriorityIgnored(Saboteur):
     """All jobs are equal."""
 
@@ -294,7 +294,7 @@ class PromoteDropsBeyondItsLimit(Saboteur):
         return promoted
 
 
-@saboteur("DLY-03")
+@saboteur("DLY-03", "HIS-01")
 class PromoteResurrects(Saboteur):
     """A promote looks at the time, and not at the state."""
 
@@ -334,7 +334,7 @@ class LimitZeroIsNoLimit(Saboteur):
         return await super().claim(wants, worker=worker, lease=lease, now=now)
 
 
-@saboteur("CLM-09")
+@saboteur("CLM-09", "HIS-01")
 class CancelledClaimLosesJobs(Saboteur):
     """A job is popped first, and its lease noted in a second step."""
 

@@ -133,7 +133,7 @@ class LargeBatchesLoseTheirTail(Saboteur):
         return answers + [_INSERTED] * (len(jobs) - len(answers))
 
 
-@saboteur("ENQ-09")
+@saboteur("ENQ-09", "HIS-02")
 class AcknowledgedTooEarly(Saboteur):
     """An enqueue is answered from a buffer, which is written with the client's next one."""
 
@@ -167,7 +167,7 @@ class NamesAreFolded(Saboteur):
         return await super().enqueue(folded, now=now)
 
 
-@saboteur("ENQ-11")
+@saboteur("ENQ-11", "HIS-01")
 class NonceIgnored(Saboteur):
     """A request that was sent again is a duplicate."""
 

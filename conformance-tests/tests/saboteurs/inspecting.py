@@ -25,7 +25,7 @@ from stoker.driver import (
 )
 
 
-@saboteur("INS-01", "INS-05")
+@saboteur("INS-01", "INS-05", "HIS-01")
 class StatsDrift(Saboteur):
     """Ready jobs are counted up by enqueue and down by claim, and by nothing else."""
 

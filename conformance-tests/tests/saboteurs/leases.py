@@ -36,7 +36,7 @@ class LeaseUnitBug(Saboteur):
         return await super().claim(wants, worker=worker, lease=lease, now=now)
 
 
-@saboteur("LSE-02", "LSE-04", "FNC-07")
+@saboteur("LSE-02", "LSE-04", "FNC-07", "HIS-01")
 class ReapIgnoresExtend(Saboteur):
     """An extend is answered, but what the reaper looks at stays as it was."""
 

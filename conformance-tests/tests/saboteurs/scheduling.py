@@ -154,3 +154,51 @@ class ListInAnyOrder(Saboteur):
     ) -> ScheduleBook:
         book = await super().list_schedules(queues, now=now)
         return ScheduleBook(list(reversed(book.schedules)), book.now)
+
+
+@saboteur("SCH-09")
+class VersionsStartAgain(Saboteur):
+    """A schedule that was removed and put again counts its versions from one."""
+
+    async def remove_schedule(self, queue: str, name: str) -> bool:
+        [before] = [row for row in await self._rows(queue) if row.name == name]
+        self.notes["removed"][queue, name] = before.version
+        return await super().remove_schedule(queue, name)
+
+    async def put_schedule(
+        self,
+        queue: str,
+        name: str,
+        definition: bytes,
+        next_at: When,
+        *,
+        now: datetime | None = None,
+    ) -> Schedule:
+        row = await super().put_schedule(queue, name, definition, next_at, now=now)
+        return self._renumbered(row)
+
+    async def list_schedules(
+        self, queues: Sequence[str], *, now: datetime | None = None
+    ) -> ScheduleBook:
+        book = await super().list_schedules(queues, now=now)
+        return replace(book, schedules=[self._renumbered(row) for row in book.schedules])
+
+    async def fire_schedule(
+        self,
+        queue: str,
+        name: str,
+        expected_version: int,
+        next_at: datetime | None,
+        jobs: Sequence[NewJob],
+        *,
+        now: datetime | None = None,
+    ) -> Fired:
+        version = expected_version + self.notes["removed"].get((queue, name), 0)
+        return await super().fire_schedule(queue, name, version, next_at, jobs, now=now)
+
+    async def _rows(self, queue: str) -> list[Schedule]:
+        return (await super().list_schedules([queue])).schedules
+
+    def _renumbered(self, row: Schedule) -> Schedule:
+        before: int = self.notes["removed"].get((row.queue, row.name), 0)
+        return replace(row, version=row.version - before)

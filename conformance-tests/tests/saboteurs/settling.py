@@ -55,7 +55,7 @@ class UnfencedExtend(Saboteur):
         return await super().extend(items, lease=lease, now=now)
 
 
-@saboteur("FNC-04", "FNC-08")
+@saboteur("FNC-04", "FNC-08", "HIS-04")
 class DeadTokensLive(Saboteur):
     """A Complete is always taken, whether or not the job still runs."""
 
@@ -81,7 +81,7 @@ class DeadTokensExtend(Saboteur):
         return [Extended(ExtendStatus.EXTENDED) for _ in items]
 
 
-@saboteur("FNC-07")
+@saboteur("FNC-07", "HIS-01")
 class ExpiryKillsTokens(Saboteur):
     """A late settlement is refused by the clock."""
 
@@ -98,7 +98,7 @@ class ExpiryKillsTokens(Saboteur):
         return answers
 
 
-@saboteur("FNC-05")
+@saboteur("FNC-05", "HIS-01")
 class ReplaySaysStale(Saboteur):
     """A settlement that was sent again is not recognised."""
 
@@ -154,7 +154,7 @@ class _Burning(Saboteur):
         return replace(claimed, leases=leases)
 
 
-@saboteur("RPR-02", "LSE-01")
+@saboteur("RPR-02", "LSE-01", "HIS-01")
 class ReapBurnsAnAttempt(_Burning):
     """A worker that was killed costs its job a try."""
 
@@ -196,7 +196,7 @@ class SnoozeBurnsAnAttempt(ReleaseBurnsAnAttempt):
     kind = Snooze
 
 
-@saboteur("RTY-01")
+@saboteur("RTY-01", "HIS-01")
 class RetryDropsThePayload(Saboteur):
     """A retried job comes back empty."""
 

@@ -92,6 +92,16 @@ class InfoOfTheConnection(Saboteur):
         return info if self._open else replace(info, max_batch=1)
 
 
+@saboteur("SHP-01")
+class RoomForOnePayload(Saboteur):
+    """A batch of two of the largest payloads is too large."""
+
+    @property
+    def info(self) -> DriverInfo:
+        info = super().info
+        return replace(info, max_batch_bytes=info.max_payload)
+
+
 @saboteur("SHP-02")
 class OtherSignature(Saboteur):
     """An operation has a parameter of its own."""
@@ -107,6 +117,21 @@ class ClosedIsNotRefused(Saboteur):
     async def queues(self) -> list[str]:
         await self.open()
         return await super().queues()
+
+
+@saboteur("SHP-03")
+class ClosedForGood(Saboteur):
+    """A client that was closed stays closed."""
+
+    was_closed = False
+
+    async def open(self) -> None:
+        if not self.was_closed:
+            await super().open()
+
+    async def close(self) -> None:
+        self.was_closed = True
+        await super().close()
 
 
 @saboteur("SHP-04")

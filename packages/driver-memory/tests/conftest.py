@@ -1,10 +1,14 @@
 """Drivers that are open, each on a store of its own."""
 
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from stoker_memory import MemoryDriver
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the module beside this one
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from stoker_sqlite import SqliteDriver
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the module beside this one
 
 Connect = Callable[[], Awaitable[SqliteDriver]]
 

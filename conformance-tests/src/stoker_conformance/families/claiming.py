@@ -141,7 +141,7 @@ async def a_claim_notes_epoch_attempt_and_expiry(c: Bench) -> None:
 @case(
     "CLM-06",
     clauses=("claim.nothing", "claim.refused"),
-    fix="`check_wants` refuses what is wrong; a limit of 0 and an unknown queue are answered with "
+    fix="`check_claim` refuses what is wrong; a limit of 0 and an unknown queue are answered with "
     "no leases.",
 )
 async def a_claim_of_nothing_gets_nothing(c: Bench) -> None:
@@ -151,7 +151,7 @@ async def a_claim_of_nothing_gets_nothing(c: Bench) -> None:
     await c.put(driver, job)
     wants = [Want(QUEUE, 0), Want("nobody-knows-it", 5)]
     claimed = await driver.claim(wants, worker="worker-1", lease=LEASE, now=c.now)
-    expect("leases", claimed.leases, [])
+    expect("leases of a limit of 0 and an unknown queue", claimed.leases, [])
     refused = {
         "a negative limit": [Want(QUEUE, -1)],
         "a queue named twice": [Want(QUEUE, 1), Want(QUEUE, 1)],

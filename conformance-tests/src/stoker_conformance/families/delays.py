@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
 
 from stoker.driver import After, At, JobState, Want, When
 from stoker_conformance.bench import LEASE, QUEUE, Bench
 from stoker_conformance.case import case
 from stoker_conformance.expect import expect, expect_that, expect_unchanged
+
+_ZONES: Final = (("JST-9", "Asia/Tokyo"), ("PET5", "America/Lima"), ("UTC0", "UTC"))
+"""Zones as a process takes them, without a database of zones, and as stores know them."""
 
 
 @case(
@@ -129,7 +137,7 @@ async def times_are_exact(c: Bench) -> None:
         job = c.job(run_at=At(moment), expires=At(moment), timeout=timedelta(microseconds=1234567))
         await c.put(driver, job)
         record = await c.record(driver, job.key)
-        expect("run_at", record.run_at, c.stored(moment))
+        expect(f"run_at of a job for {moment.isoformat()}", record.run_at, c.stored(moment))
         expect("expires", record.expires, c.stored(moment))
         expect("timeout", record.timeout, timedelta(microseconds=1234567))
         early = record.run_at - c.tick
@@ -183,6 +191,40 @@ async def next_due_in_is_exact(c: Bench) -> None:
 
 
 @case(
+    "DLY-07",
+    clauses=("time.zones",),
+    fix="Nothing may depend on a zone of the process or of the store's session. Use aware "
+    "datetimes and types with a zone (or microseconds since 1970); a naive one is local time.",
+)
+async def local_time_does_not_matter(c: Bench) -> None:
+    """Times are the same for clients whose process or session lives in another zone than UTC."""
+    job = c.job(run_at=At(c.at(600)), expires=At(c.at(7_200)))
+    for number, (zone, name) in enumerate(_ZONES):
+        await c.harness.set_time_zone(c.namespace, name)
+        with _living_in(c, zone):
+            driver = await c.driver()
+            if number == 0:
+                await c.put(driver, job)
+            record = await c.record(driver, job.key)
+            times = (record.enqueued_at, record.run_at, record.expires)
+            expect(f"times as seen from {name}", times, (c.now, c.at(600), c.at(7_200)))
+            early = await c.promote(driver, now=c.at(600) - c.tick)
+            expect(f"promoted a tick early in {name}", early, 0)
+    with _living_in(c, _ZONES[0][0]):
+        driver = await c.driver()
+        expect("promoted when due", await c.promote(driver, now=c.at(600)), 1)
+        lease = await c.claim_one(driver, now=c.at(600))
+        expect("expires_at", lease.expires_at, c.stored(c.at(600) + LEASE))
+    with _living_in(c, _ZONES[1][0]):
+        driver = await c.driver()
+        early_reap = await c.reap(driver, now=lease.expires_at - c.tick)
+        expect("reaped a tick early by a client elsewhere", early_reap, [])
+        reaped = await c.reap_one(driver, now=lease.expires_at)
+        seen = (reaped.lease.claimed_at, reaped.lease.run_at)
+        expect("claimed_at and run_at of the lease that was reaped", seen, (c.at(600), c.at(600)))
+
+
+@case(
     "DLY-08",
     clauses=("claim.no_head_of_line",),
     fix="A claim has to look for ready jobs only, not at the head of one list of all jobs.",
@@ -214,3 +256,26 @@ async def a_time_in_any_zone_is_the_same_time(c: Bench) -> None:
     early = (c.at(600) - c.tick).astimezone(lima)
     expect("promoted a tick early", await c.promote(driver, now=early), 0)
     expect("promoted when due", await c.promote(driver, now=c.at(600).astimezone(tokyo)), 1)
+
+
+@contextmanager
+def _living_in(c: Bench, zone: str) -> Iterator[None]:
+    """Move this process to a time zone, for the length of a block."""
+    if not hasattr(time, "tzset"):
+        c.remark("DLY-07: the zone of a process cannot be changed here")
+        yield
+        return
+    before = os.environ.get("TZ")
+    try:
+        _move_to(zone)
+        yield
+    finally:
+        _move_to(before)
+
+
+def _move_to(zone: str | None) -> None:
+    if zone is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = zone
+    time.tzset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -101,6 +102,32 @@ async def a_mixed_batch_is_answered_item_by_item(c: Bench) -> None:
     expect("the payload of the id given twice", record.payload, b'"first wins"')
     record = await c.record(driver, old.key)
     expect("the payload of the old job", record.payload, old.payload)
+
+
+@case(
+    "ENQ-04",
+    clauses=("enqueue.durable",),
+    bound=60,
+    fix="Enqueue answered before the job was in the store. Answer after the commit; what waits in "
+    "a buffer of the client dies with it.",
+)
+async def acknowledged_jobs_survive_their_producer(c: Bench) -> None:
+    """A job whose enqueue was acknowledged is in the store after the SIGKILL of its producer."""
+    witness = await c.driver()
+    for _ in range(c.pick(fast=1, full=4, soak=20)):
+        producer = await c.actor()
+        jobs = c.jobs(300)
+        acknowledged: list[JobKey] = []
+        async for key in producer.stream(_enqueue_one_by_one, jobs, c.now):
+            acknowledged.append(key)
+            if len(acknowledged) == 20:
+                await producer.kill()
+
+        states = await c.states(witness, acknowledged)
+        lost = [key for key, state in zip(acknowledged, states, strict=True) if state is None]
+        expect("acknowledged jobs that are not there", lost, [])
+        await c.put(witness, *jobs)  # what the next producer sends: all of it again
+        expect("jobs there", await c.claim_ids(witness, 301), [job.key.id for job in jobs])
 
 
 @case(
@@ -212,6 +239,16 @@ async def a_request_may_be_sent_again(c: Bench) -> None:
         expect(f"the request of a {state} job again", answer.status, EnqueueStatus.INSERTED)
         after = await c.record(driver, key)
         expect_unchanged(f"a {state} job after its request was sent again", after, before)
+
+
+async def _enqueue_one_by_one(
+    driver: Driver, jobs: Sequence[NewJob], now: datetime
+) -> AsyncGenerator[JobKey, None]:
+    """Enqueue new jobs; yield the key of each that is acknowledged."""
+    for job in jobs:
+        [answer] = await driver.enqueue([job], now=now)
+        expect("the answer to an enqueue", answer.status, EnqueueStatus.INSERTED)
+        yield job.key
 
 
 async def _expect_fields(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from stoker.driver import (
@@ -253,7 +254,7 @@ async def a_late_settlement_before_the_reap_counts(c: Bench) -> None:
     expect("a Complete long after expiry", state, JobState.COMPLETED)
     answer = await c.extend(driver, extended, now=c.at(3600))
     expect("an extend long after expiry", answer.status, ExtendStatus.EXTENDED)
-    expect("reaped afterwards", await c.reap(driver, now=c.at(3601)), [])
+    expect("leases reaped after they were settled", await c.reap(driver, now=c.at(3601)), [])
 
 
 @case(
@@ -272,10 +273,39 @@ async def an_unknown_token_is_gone(c: Bench) -> None:
     for outcome in [*outcomes, Release(_NOW), Snooze(At(c.at(60)))]:
         answer = await c.settle(driver, unknown, outcome)
         expect(
-            f"{type(outcome).__name__}", (answer.status, answer.state), (SettleStatus.GONE, None)
+            f"the answer to {type(outcome).__name__}",
+            (answer.status, answer.state),
+            (SettleStatus.GONE, None),
         )
-    expect("an extend", (await c.extend(driver, unknown)).status, ExtendStatus.GONE)
+    expect("the answer to an extend", (await c.extend(driver, unknown)).status, ExtendStatus.GONE)
     expect("the job of the other queue", await c.state(driver, job.key), JobState.RUNNING)
+
+
+@case(
+    "FNC-09",
+    clauses=("settle.fenced", "extend.fenced"),
+    fix="A worker may stand still for longer than its lease and notice nothing. Only the store "
+    "can tell that a token is no longer valid: compare it there, in the statement that changes "
+    "the row, and keep nothing in the client that says so.",
+)
+async def a_stopped_worker_that_goes_on_settles_nothing(c: Bench) -> None:
+    """A worker that was stopped for longer than its lease and goes on changes nothing."""
+    stopped, current = await c.actor(), await c.driver()
+    jobs = c.jobs(3, max_attempts=5)
+    await c.put(current, *jobs)
+    old = [lease.token for lease in await c.claim(stopped.driver, 3, worker="worker-1")]
+    await stopped.stop()
+    going_on = stopped.stream(_settle_and_extend, old, c.at(62))
+    await c.reap(current, now=c.at(60))
+    new = await c.claim(current, 3, worker="worker-2", now=c.at(61))
+    before = await current.get([job.key for job in jobs])
+    await stopped.resume()
+
+    expected = [SettleStatus.STALE, ExtendStatus.STALE] * 3
+    expect("what it is answered", [answer async for answer in going_on], expected)
+    expect("the running jobs", await current.get([job.key for job in jobs]), before)
+    for lease in new:
+        await c.finish(current, lease.token, Complete(), now=c.at(63))
 
 
 @case(
@@ -301,6 +331,18 @@ async def a_token_does_not_fit_a_reborn_id(c: Bench) -> None:
     expect("an extend with the old token", extended.status, ExtendStatus.STALE)
     expect_unchanged("the running job", await c.record(current, job.key), before)
     await c.finish(current, new, Complete(), now=c.at(2))
+
+
+async def _settle_and_extend(
+    driver: Driver, tokens: Sequence[Token], now: datetime
+) -> AsyncGenerator[SettleStatus | ExtendStatus, None]:
+    """Settle each token in another way, and extend it; yield the answers."""
+    outcomes: list[Outcome] = [Complete(), Retry(_NOW, ERROR), Fail(ERROR)]
+    for token, outcome in zip(tokens, outcomes, strict=True):
+        [settled] = await driver.settle([Settlement(token, outcome)], now=now)
+        yield settled.status
+        [extended] = await driver.extend([Extension(token)], lease=LEASE, now=now)
+        yield extended.status
 
 
 async def _take_over(c: Bench, lost: Driver, current: Driver, job: NewJob) -> tuple[Lease, Lease]:

@@ -1,9 +1,9 @@
 """HAR: the harness gives every case a store of its own."""
 
-from stoker.driver import Driver, EnqueueStatus, JobQuery, Want
+from stoker.driver import Complete, Driver, EnqueueStatus, JobQuery, JobState, Want
 from stoker_conformance.bench import LEASE, QUEUE, Bench
 from stoker_conformance.case import case
-from stoker_conformance.expect import expect, expect_that
+from stoker_conformance.expect import expect, expect_that, expect_unchanged
 
 
 @case(
@@ -42,6 +42,32 @@ async def a_fresh_namespace_is_empty(c: Bench) -> None:
     await first.pause(QUEUE, True)
 
     await _expect_empty(c, await c.driver(await c.another_namespace()))
+
+
+@case(
+    "HAR-03",
+    clauses=("client.killed",),
+    fix="The store noticed that a client was killed, or suffers from it. A lease ends by "
+    "settlement or reap alone, however its client ended; what a dead client had locked is free. If "
+    "no process could be started: harness and namespace have to be picklable.",
+)
+async def a_killed_client_leaves_the_store_as_it_is(c: Bench) -> None:
+    """A client that is killed, and never closed, changes nothing in the store for others."""
+    other, killed = await c.driver(), await c.actor()
+    held, free = c.jobs(2)
+    await c.put(other, held)
+    lease = await c.claim_one(killed.driver, worker="worker-that-dies")
+    await c.put(killed.driver, free)
+    before = await c.record(other, held.key)
+    await killed.kill()
+
+    expect_unchanged("the job that it holds", await c.record(other, held.key), before)
+    expect("jobs for others", await c.claim_ids(other), [free.key.id])
+    fresh = await c.driver()
+    await c.put(fresh, c.job("new"))
+    expect("a new client's job, to the old one", await c.claim_ids(other), ["new"])
+    state = await c.finish(fresh, lease.token, Complete(), now=c.at(1))
+    expect("the state of the job, completed for the dead client", state, JobState.COMPLETED)
 
 
 async def _expect_empty(c: Bench, driver: Driver) -> None:

@@ -60,7 +60,7 @@ async def extend_moves_the_expiry(c: Bench) -> None:
     token = (await c.claim_one(worker)).token
     answer = await c.extend(worker, token, now=c.at(45))
     expect("the answer", (answer.status, answer.cancel_reason), (ExtendStatus.EXTENDED, None))
-    expect("expires_at", (await c.record(reaper, job.key)).expires_at, c.at(105))
+    expect("expires_at after an extend", (await c.record(reaper, job.key)).expires_at, c.at(105))
     expect("reaped at the old expiry", await c.reap(reaper, now=c.at(60)), [])
     expect("reaped before the new one", await c.reap(reaper, now=c.at(105) - c.tick), [])
 
@@ -85,7 +85,11 @@ async def leases_of_any_length(c: Bench) -> None:
     ):
         await c.put(driver, c.job())
         end = c.stored(c.now + lease)
-        expect("expires_at", (await c.claim_one(driver, lease=lease)).expires_at, end)
+        expect(
+            f"expires_at of a lease of {lease}",
+            (await c.claim_one(driver, lease=lease)).expires_at,
+            end,
+        )
         expect(f"{lease}: reaped a tick early", await c.reap(driver, now=end - c.tick), [])
         expect(f"{lease}: reaped at its end", len(await c.reap(driver, now=end)), 1)
         token = (await c.claim_one(driver, now=end)).token

@@ -53,7 +53,9 @@ async def reap_and_complete_have_one_winner(c: Bench) -> None:
             (SettleStatus.APPLIED, 0, JobState.COMPLETED),
             (SettleStatus.STALE, 1, JobState.READY),
         )
-        expect_that(f"one winner at offset {offset}", seen in winners, seen)
+        expect_that(
+            f"either settle or reap ends the lease (offset {offset})", seen in winners, seen
+        )
         await worker.remove([job.key])
 
 
@@ -87,6 +89,33 @@ async def a_job_that_kills_its_workers_ends(c: Bench) -> None:
     await c.claim_one(driver)
     reaped = await c.reap_one(driver, now=c.at(60))
     expect("the first crash with max_crashes=0", reaped.state, JobState.FAILED)
+
+
+@case(
+    "RPR-03",
+    clauses=("reap.counts_crash", "reap.refunds_attempt", "reap.returns"),
+    fix="Between claim and settlement everything that is known of a job has to be in the store: "
+    "the worker may be gone, and only the reap of its lease tells.",
+)
+async def the_job_of_a_killed_worker_comes_back(c: Bench) -> None:
+    """The job of a killed worker comes back by reap: a crash is counted, an attempt is not."""
+    worker, other = await c.actor(), await c.driver()
+    job = c.job(max_attempts=2)
+    await c.put(other, job)
+    first = await c.claim_one(worker.driver, worker="worker-that-dies")
+    await worker.kill()
+
+    expect("the job after its worker's death", await c.state(other, job.key), JobState.RUNNING)
+    expect("reaped before the lease expires", await c.reap(other, now=c.at(59)), [])
+    reaped = await c.reap_one(other, now=c.at(60))
+    seen = (reaped.lease.token, reaped.worker, reaped.state, reaped.lease.crashes)
+    expected = (first.token, "worker-that-dies", JobState.READY, 1)
+    expect("token, worker, state and crashes of the reap", seen, expected)
+    again = await c.claim_one(other, now=c.at(61))
+    counters = (again.attempt, again.crashes, again.payload)
+    expect("attempt, crashes and payload of the next lease", counters, (1, 1, job.payload))
+    state = await c.finish(other, again.token, Complete(), now=c.at(62))
+    expect("the state in the end", state, JobState.COMPLETED)
 
 
 @case(

@@ -47,14 +47,14 @@ async def a_retry_waits_and_keeps_everything(c: Bench) -> None:
     )
     record = await c.record(driver, job.key)
     expect("states", (state, record.state), (JobState.SCHEDULED, JobState.SCHEDULED))
-    expect("run_at", record.run_at, c.at(32))
+    expect("run_at after a Retry", record.run_at, c.at(32))
     expect("errors, attempt", (record.errors, record.attempt), ((b'"first"',), 1))
     expect("its lease", (record.expires_at, record.finished_at), (None, None))
     expect("promoted too early", await c.promote(driver, now=c.at(32) - c.tick), 0)
     expect("promoted in time", await c.promote(driver, now=c.at(32)), 1)
 
     lease = await c.claim_one(driver, now=c.at(33))
-    expect("attempt", lease.attempt, 2)
+    expect("the attempt after a Retry", lease.attempt, 2)
     seen = (lease.payload, dict(lease.metadata), lease.tags)
     expect("payload, metadata, tags", seen, (job.payload, {"k": "v"}, ("red",)))
     for when in (_NOW, At(c.at(-5))):
@@ -78,7 +78,7 @@ async def the_last_attempt_fails(c: Bench) -> None:
         await c.put(driver, job)
         for attempt in range(1, max_attempts + 1):
             lease = await c.claim_one(driver)
-            expect("attempt", lease.attempt, attempt)
+            expect("the attempt that a claim counts", lease.attempt, attempt)
             state = await c.finish(driver, lease.token, Retry(_NOW, ERROR), now=c.at(7))
             last = attempt == max_attempts
             expected = JobState.FAILED if last else JobState.READY
@@ -168,7 +168,11 @@ async def fail_is_immediate(c: Bench) -> None:
     state = await c.finish(driver, lease.token, Fail(ERROR), now=c.at(3))
     record = await c.record(driver, job.key)
     seen = (state, record.state, record.errors, record.finished_at)
-    expect("after Fail", seen, (JobState.FAILED, JobState.FAILED, (ERROR,), c.at(3)))
+    expect(
+        "answer, state, errors and finished_at after Fail",
+        seen,
+        (JobState.FAILED, JobState.FAILED, (ERROR,), c.at(3)),
+    )
     await c.promote(driver, now=c.at(9_999))
     await c.reap(driver, now=c.at(9_999))
     expect("claimed later", await c.claim_ids(driver, now=c.at(9_999)), [])
@@ -236,6 +240,27 @@ async def only_failed_and_cancelled_jobs_are_retried(c: Bench) -> None:
     of_each = [counts[s] for s in (JobState.READY, JobState.FAILED, JobState.CANCELLED)]
     expect("ready, failed and cancelled jobs", of_each, [3, 0, 0])
     expect("claimable", len(await c.claim(driver, now=c.at(5))), 3)
+
+
+@case(
+    "RTY-10",
+    clauses=("manual_retry.order",),
+    fix="A job that is retried by hand becomes ready at that moment: give it a new place in the "
+    "order, behind those that are ready already.",
+)
+async def a_manual_retry_comes_last(c: Bench) -> None:
+    """A job that is retried by hand is due at once, and claimed after those that were ready."""
+    driver = await c.driver()
+    failed, *ready = c.jobs(4)
+    await c.put(driver, failed)
+    await c.finish(driver, (await c.claim_one(driver)).token, Fail(ERROR), now=c.at(1))
+    for job in ready:
+        await c.put(driver, job, now=c.at(2))
+    await driver.retry([failed.key], now=c.at(3))
+    record = await c.record(driver, failed.key)
+    expect("run_at and ready_at", (record.run_at, record.ready_at), (c.at(3), c.at(3)))
+    claimed = [(await c.claim_one(driver, now=c.at(4))).token.key.id for _ in range(4)]
+    expect("the order of claims", claimed, [job.key.id for job in (*ready, failed)])
 
 
 @case(

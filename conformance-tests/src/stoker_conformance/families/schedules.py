@@ -226,6 +226,30 @@ async def schedules_are_listed_and_removed(c: Bench) -> None:
     expect("its job stays", await c.state(driver, job.key), JobState.READY)
 
 
+@case(
+    "SCH-09",
+    clauses=("schedule.versions",),
+    needs=_NEEDS,
+    fix="Take versions from a counter that outlives the row (of the queue, or of the store), not "
+    "from the row alone.",
+)
+async def a_version_is_never_given_twice(c: Bench) -> None:
+    """A schedule that was removed and put again has another version, so an old fire conflicts."""
+    driver = await _driver(c)
+    versions: list[int] = []
+    for number in range(3):
+        put = await _put(c, driver, "daily", c.now)
+        await _fire(driver, put, c.at(number + 1), c.at(number))
+        versions += [put.version, (await _list_one(c, driver, number)).version]
+        expect("whether it was there", await driver.remove_schedule(QUEUE, "daily"), True)
+    expect_that("all versions differ", len(set(versions)) == len(versions), versions)
+    put = await _put(c, driver, "daily", c.now)
+    for version in versions:
+        fired = await driver.fire_schedule(QUEUE, "daily", version, None, [c.job()], now=c.at(9))
+        expect(f"a fire of the old version {version}", fired.status, FireStatus.CONFLICT)
+    expect("jobs", await c.claim_ids(driver, now=c.at(9)), [])
+
+
 async def _driver(c: Bench) -> _ScheduleDriver:
     return cast(_ScheduleDriver, await c.driver())
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from stoker.driver import (
@@ -11,6 +15,8 @@ from stoker.driver import (
     EnqueueStatus,
     JobKey,
     JobState,
+    NewJob,
+    Settled,
     Settlement,
     SettleStatus,
     Token,
@@ -20,6 +26,7 @@ from stoker.errors import InvalidInput
 from stoker_conformance.bench import LEASE, QUEUE, Bench
 from stoker_conformance.case import case
 from stoker_conformance.expect import expect, expect_refusal, expect_unchanged
+from stoker_conformance.waiting import eventually
 
 _NEEDS: Final = (Capability.TRANSACTIONAL,)
 
@@ -49,8 +56,8 @@ async def a_rollback_leaves_nothing(c: Bench) -> None:
         statuses = [answer.status for answer in answers]
         expect("the answers", statuses, [EnqueueStatus.INSERTED] * 2)
         await connection.rollback()
-    expect("the records", await other.get([job.key for job in jobs]), [None, None])
-    expect("claimed", await c.claim_ids(other), [])
+    expect("records after the rollback", await other.get([job.key for job in jobs]), [None, None])
+    expect("jobs claimed after the rollback", await c.claim_ids(other), [])
     expect("the footprint", await c.footprint(), before)
     [answer] = await other.enqueue([c.job(jobs[0].key.id)], now=c.now)
     expect("the same id afterwards", answer.status, EnqueueStatus.INSERTED)
@@ -166,6 +173,36 @@ async def a_reaped_lease_cannot_commit(c: Bench) -> None:
 
 
 @case(
+    "TXN-08",
+    clauses=("transaction.settle", "transaction.block"),
+    needs=_NEEDS,
+    fix="settle_in took effect before the commit of its transaction, or the transaction of a dead "
+    "client stayed open: the store has to roll it back when the connection ends.",
+)
+async def a_worker_killed_before_the_commit_did_nothing(c: Bench) -> None:
+    """A worker that is killed between settle_in and the commit did nothing; its job comes back."""
+    worker, other = await c.actor(), await _driver(c)
+    job, effect = c.job(), c.job(queue="effects")
+    await c.put(other, job)
+    token = (await c.claim_one(worker.driver)).token
+    running = await c.record(other, job.key)
+    inside = worker.stream(_settle_and_stay, token, effect, c.at(1))
+    expect("the answer of settle_in", (await anext(inside)).status, SettleStatus.APPLIED)
+    await worker.kill()
+
+    expect_unchanged("the job after the kill", await c.record(other, job.key), running)
+    expect("the effect after the kill", await c.state(other, effect.key), None)
+    # The store may need a moment to see that the client is gone, and skips what is locked.
+    await eventually("the lease is reaped", partial(c.reap, other, now=c.at(60)))
+    again = (await c.claim_one(other, now=c.at(60))).token
+    async with other.transaction(lease=LEASE) as connection:
+        await other.enqueue_in(connection, [effect], now=c.at(61))
+        await _settle_in(c, other, connection, again, SettleStatus.APPLIED)
+    states = await c.states(other, [job.key, effect.key])
+    expect("job and effect in the end", states, [JobState.COMPLETED, JobState.READY])
+
+
+@case(
     "TXN-11",
     clauses=("transaction.required",),
     needs=_NEEDS,
@@ -194,6 +231,16 @@ async def a_wrong_transaction_is_refused(c: Bench) -> None:
 
 async def _driver(c: Bench) -> _TransactionDriver:
     return cast(_TransactionDriver, await c.driver())
+
+
+async def _settle_and_stay(
+    driver: _TransactionDriver, token: Token, effect: NewJob, now: datetime
+) -> AsyncGenerator[Settled, None]:
+    """Settle in a transaction, with an effect; yield the answer, and never come to the commit."""
+    async with driver.transaction(lease=LEASE) as connection:
+        await driver.enqueue_in(connection, [effect], now=now)
+        yield await driver.settle_in(connection, Settlement(token, Complete()), now=now)
+        await asyncio.Event().wait()
 
 
 async def _settle_in(

@@ -340,6 +340,16 @@ async def a_manual_retry_needs_its_key(c: Bench) -> None:
         await _expect_held(c, driver, "held again", 4, unique=unique, holder=holder_id)
         await driver.remove([failed.key])
 
+        first, second = c.job(unique=unique), c.job(unique=unique)
+        for job in (first, second):
+            await c.put(driver, job)
+            await c.finish(driver, (await c.claim_one(driver)).token, Fail(ERROR))
+        answers = await driver.retry([second.key, first.key], now=c.at(5))
+        both = [(answer.status, answer.existing) for answer in answers]
+        conflict = (ChangeStatus.UNIQUE_CONFLICT, second.key.id)
+        expect("a retry of two jobs with one key", both, [(ChangeStatus.DONE, None), conflict])
+        await driver.remove([first.key, second.key])
+
 
 @case(
     "UNQ-10",

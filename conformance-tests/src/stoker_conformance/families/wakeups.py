@@ -1,7 +1,7 @@
 """WAK: idle workers sleep until there may be something to do.
 
-The only cases that wait in real time. A lost hint is legal, and so is one too many; so whatever
-should give one is tried a few times, and what is asked is only that a hint comes at all.
+They wait in real time, and measure none of it. A lost hint is legal, and so is one too many; so
+whatever should give one is tried a few times, and what is asked is only that a hint comes at all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 from stoker.driver import (
@@ -19,14 +20,17 @@ from stoker.driver import (
     Outcome,
     Release,
     Retry,
+    Scope,
     Snooze,
     Transactional,
     Wake,
     Wakeup,
 )
+from stoker.errors import InvalidInput
 from stoker_conformance.bench import ERROR, QUEUE, Bench
 from stoker_conformance.case import case
 from stoker_conformance.expect import Violation, expect, expect_that
+from stoker_conformance.faults.insisting import insist
 
 _NEEDS: Final = (Capability.WAKEUP,)
 _TRIES: Final = 4
@@ -77,6 +81,35 @@ async def a_wait_without_a_hint_ends(c: Bench) -> None:
     job = c.job()
     await c.put(producer, job)
     expect("claimed without a wait", await c.claim_ids(waiter), [job.key.id])
+
+
+@case(
+    "WAK-03",
+    clauses=("wakeup.reconnects",),
+    needs=_NEEDS,
+    scope=Scope.NETWORK,
+    fix="A client whose connection was lost subscribes again, to every queue that it has waited "
+    "for. Until then a wait may fail, or end by its timeout, but it must not stay deaf.",
+)
+async def hints_come_again_after_a_reconnect(c: Bench) -> None:
+    """Hints reach a client again after its connections were cut, in a wait and between two."""
+    async with c.link() as link:
+        waiter, producer = _Insisting(await link.driver()), await c.driver()
+
+        async def prepare() -> Deed:
+            return lambda: c.put(producer, c.job())
+
+        await waiter.wait([QUEUE], _PATIENCE)
+        for during_a_wait in (True, False):
+            if during_a_wait:
+                await _drain(waiter, [QUEUE])
+                waiting = asyncio.ensure_future(waiter.wait([QUEUE], _PATIENCE))
+                await asyncio.sleep(_MOMENT.total_seconds())
+                await link.proxy.cut()
+                await waiting
+            else:
+                await link.proxy.cut()
+            await _expect_hints("an enqueue after a reconnect", Wake.WORK, prepare, [waiter])
 
 
 @case(
@@ -165,6 +198,41 @@ async def close_ends_a_wait(c: Bench) -> None:
     expect_that("the answer is a Wake", isinstance(wake, Wake), wake)
 
 
+@case(
+    "WAK-08",
+    clauses=("wakeup.one_waiter",),
+    needs=_NEEDS,
+    fix="Refuse a wait while another one of the same client is under way: one of the two would "
+    "take the other's hints.",
+)
+async def a_client_has_one_waiter(c: Bench) -> None:
+    """A second wait of a client is refused while its first one is under way."""
+    waiter = await _driver(c)
+    for _ in range(50):  # either wait may end by itself, for no reason at all
+        first = asyncio.create_task(waiter.wait([QUEUE], timedelta(minutes=10)))
+        await asyncio.sleep(_MOMENT.total_seconds())
+        try:
+            await waiter.wait([QUEUE], timedelta(milliseconds=1))
+        except InvalidInput:
+            return
+        finally:
+            first.cancel()
+            await asyncio.wait([first])
+        if not first.cancelled():
+            first.result()  # an error of its own is a failure
+    raise Violation("the second wait of a client", "InvalidInput", "an answer, 50 times")
+
+
+class _Insisting:
+    """Waits again after a failure, as a worker does."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = cast(Wakeup, driver)
+
+    async def wait(self, queues: Sequence[str], timeout: timedelta) -> Wake:
+        return await insist(partial(self._driver.wait, queues, timeout))
+
+
 async def _driver(c: Bench) -> _WakeupDriver:
     return cast(_WakeupDriver, await c.driver())
 
@@ -233,7 +301,7 @@ async def _expect_hints(
     what: str,
     expected: Wake,
     prepare: Preparation,
-    waiters: Sequence[_WakeupDriver],
+    waiters: Sequence[Wakeup],
     *,
     queues: Sequence[str] = (QUEUE,),
     between_waits: bool = False,
@@ -262,14 +330,14 @@ async def _expect_hints(
     )
 
 
-async def _wakes(waiter: _WakeupDriver, queues: Sequence[str], expected: Wake) -> bool:
+async def _wakes(waiter: Wakeup, queues: Sequence[str], expected: Wake) -> bool:
     while wake := await waiter.wait(queues, _PATIENCE):
         if expected in wake:
             return True
     return False
 
 
-async def _drain(waiter: _WakeupDriver, queues: Sequence[str]) -> None:
+async def _drain(waiter: Wakeup, queues: Sequence[str]) -> None:
     """Take the hints that are latched; a driver that never stops hinting is left alone."""
     for _ in range(10):
         if not await waiter.wait(queues, _MOMENT):

@@ -76,7 +76,8 @@ class Reaped:
     """One lease that a reap ended."""
 
     lease: Lease
-    """The lease as it was when it ended, with `crashes` already counted up."""
+    """The lease as it was when it ended: `crashes` is counted up already, the attempt is not yet
+    refunded."""
     worker: str
     """The worker that held it."""
     state: JobState

@@ -1,4 +1,27 @@
-"""Checks of requests that every driver makes in the same way, before it changes anything."""
+"""Checks of requests that every driver makes in the same way, before it changes anything.
+
+Which operation makes which:
+
+    ===================== ===============================
+    enqueue               check_jobs
+    claim                 check_claim
+    extend                check_extensions, check_lease
+    settle                check_settlements
+    promote               check_limit
+    reap                  check_reap
+    get, states           check_keys
+    search                check_query
+    stats                 check_limit, of `cap`
+    cancel                check_cancel
+    retry, remove         check_keys
+    reschedule            check_keys, check_when
+    pause                 check_text, of the queue
+    purge                 check_limit
+    fire_schedule         check_fire
+    ===================== ===============================
+
+A given `now` has to be aware: `to_micros` refuses a naive one.
+"""
 
 from __future__ import annotations
 

@@ -38,15 +38,20 @@ class Scope(StrEnum):
     """How far apart the clients of one store may be."""
 
     PROCESS = "process"
+    """In one process, on any of its threads and event loops."""
     HOST = "host"
+    """In several processes of one machine."""
     NETWORK = "network"
+    """On several machines."""
 
 
 class ClockSource(StrEnum):
     """Whose clock decides when an operation is given no `now`."""
 
     PROCESS = "process"
+    """The client's own: right for one process or host, whose clients have one clock."""
     SERVER = "server"
+    """The store's."""
 
 
 class Durability(StrEnum):
@@ -65,7 +70,9 @@ class DriverInfo:
     """What a driver is and what it promises; the same before and after `open()`."""
 
     name: str
+    """What messages and reports call the driver: the scheme of its URLs is a good one."""
     version: str
+    """Of the driver's package, not of the store."""
     capabilities: frozenset[Capability]
     scope: Scope
     clock: ClockSource

@@ -20,7 +20,9 @@ The rules that hold for every operation:
 - **No retries inside.** A failure of the connection or the store is raised as `DriverUnavailable`;
   the core decides what to send again.
 - **Bad input** is refused whole with `InvalidInput` before anything is changed; a power that the
-  driver does not declare, with `Unsupported`.
+  driver does not declare, with `Unsupported`. `stoker.driver.checks` has what is bad. A queue or id
+  that no enqueue would take is not bad where it is only looked for: nothing has that name. A queue
+  that is named twice counts once, except in a claim.
 """
 
 from __future__ import annotations
@@ -115,16 +117,18 @@ class Consumer(Protocol):
         Cancel    cancelled, with the reason
         ========= ===========================================================================
 
-        If a cancel was requested, Retry, Release and Snooze lead to cancelled with the requested
-        reason (a Retry's error is kept, a refund and a snooze are counted all the same); Complete
-        and Fail win over it and clear the request; Cancel puts its own reason in place. A job whose
-        `keep` is zero for the state it ends in is removed in the same step.
+        If a cancel was requested, Retry (of the last attempt too), Release and Snooze lead to
+        cancelled with the requested reason (a Retry's error is kept, a refund, a snooze and a
+        parking are noted all the same); Complete and Fail win over it and clear the request; Cancel
+        puts its own reason in place. A job whose `keep` is zero for the state it ends in is removed
+        in the same step.
 
         The record remembers the kind of settlement that ended its last lease and the state that
         it led to, until the next claim, reap or manual retry. A token that is no longer valid
-        answers `ALREADY` with that state when its epoch is the record's and the kind is the same;
-        `GONE` when there is no record; else `STALE`. None of them has any effect. So a settlement
-        of unknown outcome is sent again unchanged until it is answered.
+        answers `ALREADY` with that state when its epoch is the record's and the kind is the same
+        (the type of the outcome; its values are not compared); `GONE` when there is no record; else
+        `STALE`. None of them has any effect. So a settlement of unknown outcome is sent again
+        unchanged until it is answered.
 
         Waits for rows that another transaction holds.
         """
@@ -134,6 +138,8 @@ class Consumer(Protocol):
         self, queues: Sequence[str], *, limit: int, now: datetime | None = None
     ) -> Promoted:
         """Make due scheduled jobs ready: up to `limit` a queue, losing none beyond it.
+
+        `ready_at` becomes `now`; `run_at` stays as it is.
 
         The only other ways from scheduled to ready are by hand (`reschedule`). It may do fewer,
         but at least one when one is due. Paused queues are promoted too.
@@ -153,7 +159,8 @@ class Consumer(Protocol):
 
         Each in one guarded, atomic step: `crashes` is counted up, the attempt is refunded,
         `error` is kept; the job fails when crashes > max_crashes, else is cancelled if that was
-        requested, else it is ready or scheduled at `now + delay`. Live leases are not touched.
+        requested, else it is ready or scheduled at `now + delay`. A job that fails forgets the
+        request; `parked_since` stays as it is. Live leases are not touched.
         Locked rows are skipped. It may do fewer, but at least one when one is expired.
         """
         ...
@@ -213,16 +220,19 @@ class Admin(Protocol):
         """Make failed and cancelled jobs ready again, due now, at the end of their priority.
 
         Clears cancel request, result, progress, remembered settlement, `parked_since`,
-        `finished_at`, attempt, crashes and snoozes; keeps errors, logs and the epoch. A unique
-        key until `FINISH` or `START` is taken again, or the answer is `UNIQUE_CONFLICT`; of two
-        jobs with one key in one call, the first gets it.
+        `finished_at`, attempt, crashes and snoozes; keeps errors, logs, the epoch, and whose and
+        when its last lease was. A unique key until `FINISH` or `START` is taken again, or the
+        answer is `UNIQUE_CONFLICT`; of two jobs with one key in one call, the first gets it.
         """
         ...
 
     async def reschedule(
         self, keys: Sequence[JobKey], when: When, *, now: datetime | None = None
     ) -> list[Changed]:
-        """Move pending jobs to `when`; a ready job moved to a past time keeps its place."""
+        """Move pending jobs to `when`.
+
+        A ready job that is ready at the new time too keeps its place and `ready_at`.
+        """
         ...
 
     async def remove(self, keys: Sequence[JobKey]) -> list[Changed]:

@@ -62,7 +62,10 @@ class QueueStats:
 
 @value
 class Keep:
-    """Which terminal records of one state survive a purge; a record must satisfy both."""
+    """Which terminal records of one state survive a purge; a record must satisfy both.
+
+    Neither is negative.
+    """
 
     max_age: timedelta | None = None
     """Not older than this since they ended (exactly as old is kept); `None`: however old."""

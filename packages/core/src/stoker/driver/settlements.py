@@ -40,6 +40,7 @@ class Retry:
 
     when: When
     error: bytes
+    """JSON text of at most 8 KiB, opaque to the driver; it comes back byte-identical."""
 
 
 @value
@@ -47,6 +48,7 @@ class Fail:
     """The job failed for good, however many attempts are left."""
 
     error: bytes
+    """As in `Retry`."""
 
 
 @value

@@ -1,0 +1,1 @@
+"""What holds in every history of a driver that keeps the contract, one small function each."""

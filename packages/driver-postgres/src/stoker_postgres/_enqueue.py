@@ -1,0 +1,149 @@
+"""Storing jobs: in one statement, and another one if some of them existed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from stoker.driver import (
+    IMMEDIATELY,
+    After,
+    At,
+    Enqueued,
+    EnqueueStatus,
+    NewJob,
+    Unique,
+    Until,
+    When,
+    to_micros,
+)
+from stoker.job import JobKey
+from stoker_postgres._statements import Statements
+from stoker_postgres._times import micros, when
+
+__all__ = ["LOCK_PATIENCE", "enqueue"]
+
+LOCK_PATIENCE: Final = "2s"
+"""How long an enqueue outside of a user's transaction waits for a row that somebody holds."""
+
+_INSERTED: Final = Enqueued(EnqueueStatus.INSERTED)
+_DUPLICATE: Final = Enqueued(EnqueueStatus.DUPLICATE_ID)
+
+_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+async def enqueue(
+    db: Statements,
+    jobs: Sequence[NewJob],
+    now: int | None,
+    *,
+    hints: Sequence[str],
+    patience: str | None = LOCK_PATIENCE,
+) -> list[Enqueued]:
+    """Store each job at most once, and answer in their order.
+
+    Args:
+        db: runs the statements.
+        jobs: what to store.
+        now: the time; `None` for the server's.
+        hints: the queues whose workers are told when this is committed.
+        patience: how long to wait for locks; `None` for as long as the connection says.
+    """
+    parameters = (now, patience, db.channel, [f"W{queue}" for queue in hints], *_columns(jobs))
+    if any(job.unique is not None for job in jobs):
+        answers = [_INSERTED] * len(jobs)
+        for number, status, existing in await db.rows("enqueue_unique", *parameters):
+            answers[number - 1] = Enqueued(EnqueueStatus(status), existing)
+        return answers
+    [(stored, places, _)] = await db.rows("enqueue", *parameters)
+    if len(stored) == len(jobs):
+        return [_INSERTED] * len(jobs)
+    inserted = set(stored)
+    return await _with_duplicates(
+        db, jobs, {at for at, place in enumerate(places) if place in inserted}
+    )
+
+
+async def _with_duplicates(
+    db: Statements, jobs: Sequence[NewJob], inserted: set[int]
+) -> list[Enqueued]:
+    """Tell requests that were sent again from ids that are taken.
+
+    It takes a second statement: the first cannot see a job that was stored while it waited.
+    """
+    keys = list({job.key for at, job in enumerate(jobs) if at not in inserted})
+    queues, ids = [key.queue for key in keys], [key.id for key in keys]
+    rows = await db.rows("enqueue_existing", queues, ids)
+    nonces: dict[JobKey, str | None] = {JobKey(queue, id_): nonce for queue, id_, nonce in rows}
+    for at in inserted:
+        nonces.pop(jobs[at].key, None)  # stored by this very call: a second one is a duplicate
+    answers: list[Enqueued] = []
+    for at, job in enumerate(jobs):
+        is_resent = bool(job.nonce) and nonces.get(job.key) == job.nonce
+        answers.append(_INSERTED if at in inserted or is_resent else _DUPLICATE)
+        if is_resent:
+            del nonces[job.key]
+    return answers
+
+
+def _columns(jobs: Sequence[NewJob]) -> tuple[list[Any], ...]:
+    """Return the properties of jobs, an array for each, in the order of `enqueue.sql`."""
+    times = [(0, None) if job.run_at is IMMEDIATELY else when(job.run_at) for job in jobs]
+    return (
+        [job.key.queue for job in jobs],
+        [job.key.id for job in jobs],
+        [job.name for job in jobs],
+        [job.payload for job in jobs],
+        [job.nonce or None for job in jobs],
+        [job.priority for job in jobs],
+        [delay for delay, _ in times],
+        [at for _, at in times],
+        [job.max_attempts for job in jobs],
+        [job.max_crashes for job in jobs],
+        [job.payload_version for job in jobs],
+        [_options(job) for job in jobs],
+    )
+
+
+def _options(job: NewJob) -> str | None:
+    """Return what few jobs have, as `stoker.options` reads it."""
+    options: dict[str, object] = {}
+    if job.expires is not None:
+        _put_when(options, "expires", job.expires)
+    if job.timeout is not None:
+        options["timeout"] = micros(job.timeout)
+    if job.keep is not None:
+        ages = {
+            "keep_completed": job.keep.completed,
+            "keep_failed": job.keep.failed,
+            "keep_cancelled": job.keep.cancelled,
+        }
+        options |= {name: micros(age) for name, age in ages.items() if age is not None}
+    if job.unique is not None:
+        _put_unique(options, job.unique)
+    if job.tags:
+        options["tags"] = sorted(set(job.tags))
+    if job.metadata:
+        options["metadata"] = dict(job.metadata)
+    if job.headers:
+        options["headers"] = _text(dict(job.headers))
+    return _text(options) if options else None
+
+
+def _put_unique(options: dict[str, object], unique: Unique) -> None:
+    options["key"] = unique.key
+    options["on_conflict"] = unique.on_conflict.value
+    if isinstance(unique.until, Until):
+        options["until"] = unique.until.value
+    else:
+        options["until"] = "time"
+        _put_when(options, "until", unique.until)
+
+
+def _put_when(options: dict[str, object], name: str, time: When) -> None:
+    match time:
+        case After(delay=delay):
+            options[f"{name}_delay"] = micros(delay)
+        case At(time=moment):
+            options[f"{name}_at"] = to_micros(moment)

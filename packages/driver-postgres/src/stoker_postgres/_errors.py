@@ -1,0 +1,69 @@
+"""What the client library raises, as the closed set of errors that a driver may raise."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from stoker.errors import DriverError, DriverUnavailable, IncompatibleStore
+
+__all__ = ["FAILURES", "translated", "unreachable"]
+
+FAILURES: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,  # includes time-outs
+)
+"""Whatever a call of the client library may raise for reasons outside of this program."""
+
+_MISSING: Final = frozenset({"3F000", "42P01", "42883", "42703", "42704"})
+"""SQLSTATEs for a schema, table, function, column or type that is not there."""
+
+_FORBIDDEN: Final = frozenset({"42501"})
+_UNWELCOME: Final = ("28", "3D")
+"""Classes: wrong password or role, no such database."""
+
+_ROLLED_BACK: Final = ("40", "53", "55", "57014", "25006")
+"""Classes and states of errors after which the transaction certainly is not committed: deadlock and
+serialisation failure, no resources, locks that were waited for too long, a cancelled statement, a
+server that only reads."""
+
+
+def translated(error: Exception, schema: str) -> DriverError:
+    """Return what to raise when a statement failed; `error` becomes its cause."""
+    state = getattr(error, "sqlstate", None)
+    if not isinstance(error, asyncpg.PostgresError) or not isinstance(state, str):
+        return DriverUnavailable(f"no answer from the server: {_text(error)}", maybe_applied=True)
+    if state in _MISSING:
+        return IncompatibleStore(
+            f"the schema {schema!r} is missing, or not the one this version needs ({error}): "
+            "open the driver with a role that may create it, or apply the migrations by hand"
+        )
+    if state in _FORBIDDEN:
+        return IncompatibleStore(
+            f"the role lacks a right that the driver needs in the schema {schema!r} ({error}): "
+            "see the rights listed in the README"
+        )
+    if state.startswith(_UNWELCOME):
+        return IncompatibleStore(f"the server does not let this role in: {error}")
+    if state.startswith(_ROLLED_BACK):
+        return DriverUnavailable(f"the server gave up: {error}", maybe_applied=False)
+    if state.startswith(("08", "57", "58", "XX")):
+        return DriverUnavailable(f"the server ended the connection: {error}", maybe_applied=True)
+    return IncompatibleStore(f"the server refuses a statement of this driver: {error}")
+
+
+def unreachable(error: Exception, schema: str) -> DriverError:
+    """Return what to raise when there was no connection to send anything on."""
+    found = translated(error, schema)
+    if isinstance(found, DriverUnavailable):
+        return DriverUnavailable(
+            f"no connection to the server: {_text(error)}", maybe_applied=False
+        )
+    return found
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,36 @@
+-- Cancel pending jobs at once, and leave a request for the workers of running ones.
+-- $1 now or null, $2 and $3 queues and ids, $4 the reason, $5 the channel. Locked rows are skipped.
+-- Answers number and state before, for each job that was not skipped.
+with clock as materialized (
+    select coalesce(stoker.instant($1::bigint), clock_timestamp()) as now
+),
+found as materialized (
+    select i.n, j.queue, j.id, j.state, j.keep_cancelled = interval '0' as removes
+    from unnest($2::text[], $3::text[]) with ordinality as i (queue, id, n)
+    join stoker.jobs as j on j.queue = i.queue and j.id = i.id
+    for update of j skip locked
+),
+removed as (
+    delete from stoker.jobs as j
+    using found as f
+    where j.queue = f.queue and j.id = f.id and f.state in ('scheduled', 'ready') and f.removes
+),
+ended as (
+    update stoker.jobs as j
+    set state = case f.state when 'running' then j.state else 'cancelled' end,
+        finished_at = case when f.state <> 'running' then clock.now end,
+        keep_until = case when f.state <> 'running' then clock.now + j.keep_cancelled end,
+        cancel_reason = case f.state
+            when 'running' then coalesce(j.cancel_reason, $4::text) else $4::text
+        end,
+        parked_since = case f.state when 'running' then j.parked_since end
+    from found as f cross join clock
+    where j.queue = f.queue and j.id = f.id and (
+        f.state = 'running' or (f.state in ('scheduled', 'ready') and f.removes is not true)
+    )
+),
+hinted as materialized (
+    select count(pg_notify($5::text, 'C' || q.queue))
+    from (select distinct queue from found where state = 'running') as q
+)
+select f.n, f.state from found as f cross join hinted

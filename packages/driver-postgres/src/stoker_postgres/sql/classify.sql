@@ -1,0 +1,5 @@
+-- What became of leases that were not valid: number, whether the epoch is the record's, state, and
+-- what ended the last lease. $1 to $3 queues, ids and epochs.
+select i.n, (j.epoch = i.epoch)::integer::bigint, j.state, j.settled_as, j.settled_to
+from unnest($1::text[], $2::text[], $3::bigint[]) with ordinality as i (queue, id, epoch, n)
+join stoker.jobs as j on j.queue = i.queue and j.id = i.id

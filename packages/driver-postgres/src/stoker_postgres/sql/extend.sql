@@ -1,0 +1,47 @@
+-- Move the expiry of valid leases, and keep what their runs report. Locked rows are skipped.
+-- $1 now or null, $2 the length of a lease, $3 to $6 queues, ids, epochs and progress of the leases,
+-- $7 and $8 the number of the lease and the body of each log entry.
+-- Answers number and requested cancel of each lease that was extended.
+with clock as materialized (
+    select coalesce(stoker.instant($1::bigint), clock_timestamp()) as now
+),
+valid as materialized (
+    select i.n, i.queue, i.id, i.progress, l.entries
+    from unnest($3::text[], $4::text[], $5::bigint[], $6::bytea[]) with ordinality
+        as i (queue, id, epoch, progress, n)
+    join stoker.jobs as j on j.queue = i.queue and j.id = i.id
+    left join (
+        select e.n, count(*) as entries
+        from unnest($7::bigint[], $8::bytea[]) as e (n, body)
+        group by e.n
+    ) as l on l.n = i.n
+    where j.epoch = i.epoch and j.expires_at is not null
+    for update of j skip locked
+),
+extended as (
+    update stoker.jobs as j
+    set expires_at = (select now from clock) + $2::bigint * interval '1 microsecond',
+        progress = coalesce(v.progress, j.progress),
+        logged = j.logged or v.entries is not null
+    from valid as v
+    where j.queue = v.queue and j.id = v.id
+    returning v.n, j.cancel_reason
+),
+trimmed as (
+    delete from stoker.logs as l
+    using valid as v
+    where v.entries is not null and l.queue = v.queue and l.id = v.id and l.number <= (
+        select o.number from stoker.logs as o
+        where o.queue = v.queue and o.id = v.id
+        order by o.number desc
+        limit 1 offset 100 - v.entries
+    )
+),
+written as (
+    insert into stoker.logs (queue, id, body)
+    select v.queue, v.id, e.body
+    from unnest($7::bigint[], $8::bytea[]) with ordinality as e (n, body, place)
+    join valid as v on v.n = e.n
+    order by e.place
+)
+select n, cancel_reason from extended

@@ -1,0 +1,14 @@
+"""The driver passes the conformance suite, with every capability, on real servers."""
+
+from __future__ import annotations
+
+import os
+
+from postgres_harness import URL_OF_NAMED_SERVER, BundledServer, NamedServer
+
+from stoker_conformance import Level, Suite
+
+newest = Suite(BundledServer, level=Level.FULL)
+
+if URL_OF_NAMED_SERVER in os.environ:
+    named = Suite(NamedServer, level=Level.FAST)
