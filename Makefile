@@ -16,7 +16,7 @@ SOURCES := $(wildcard conftest.py packages/*/src conformance-tests/src tests too
 TESTS := $(wildcard packages/*/tests conformance-tests/tests examples/*/tests)
 TYPED := stoker stoker.driver stoker_memory stoker_postgres stoker_sqlite stoker_cli stoker_conformance
 
-.PHONY: help setup test test-pythons check lint format types imports api demo wheels certify docs-conformance pins clean
+.PHONY: help setup test test-pythons check lint format types imports api demo wheels certify docs-conformance matrix pins clean
 
 help:
 	@echo "make setup         an environment in .venv with all packages and tools"
@@ -27,6 +27,7 @@ help:
 	@echo "make wheels        build all packages, install each alone, import it"
 	@echo "make certify       certify our drivers: certificates/, README.md (CHECK=1: compare only)"
 	@echo "make docs-conformance  write docs/conformance/clauses.md again"
+	@echo "make matrix        run every case against every saboteur: docs/conformance/kill-matrix.md"
 	@echo "make demo          run the demonstration (FOLDER=a folder of files)"
 	@echo "make pins          resolve the newest versions into constraints.txt"
 	@echo "make clean         remove environments, caches and built files"
@@ -86,6 +87,10 @@ certify: setup
 docs-conformance: setup
 	mkdir -p docs/conformance
 	$(BIN)/stoker-conformance clauses --markdown > docs/conformance/clauses.md
+
+# Half an hour and more; MATRIX="--only NAME ..." or MATRIX="--case ID ..." runs a part of it.
+matrix: setup
+	cd conformance-tests/tests && "$(CURDIR)/$(BIN)/python" -m matrix $(MATRIX)
 
 pins: setup
 	$(BIN)/python tools/pins.py $(UV)

@@ -9,6 +9,7 @@ Everything written is the same whenever and wherever it is repeated.
 
 import argparse
 import difflib
+import os
 import subprocess
 import sys
 import tempfile
@@ -32,8 +33,9 @@ class Target:
 
 
 TARGETS = {
-    "memory": Target("conformance-tests/tests", "harnesses:MemoryHarness"),
-    "sqlite": Target("conformance-tests/tests", "harnesses:SqliteHarness"),
+    "memory": Target("packages/driver-memory/tests", "memory_harness:MemoryHarness"),
+    "sqlite": Target("packages/driver-sqlite/tests", "sqlite_harness:SqliteHarness"),
+    "postgres": Target("packages/driver-postgres/tests", "postgres_harness:BundledServer"),
 }
 
 
@@ -46,7 +48,12 @@ def certify(name: str, out: Path) -> str:
     target = TARGETS[name]
     command = [*SUITE, "run", target.harness, "--level", "full", "--out", str(out)]
     done = subprocess.run(
-        command, cwd=ROOT / target.folder, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT / target.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},  # for `tools.servers`
+        capture_output=True,
+        text=True,
+        check=False,
     )
     certificate = out / "certificate.json"
     if not certificate.exists():

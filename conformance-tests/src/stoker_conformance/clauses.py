@@ -45,6 +45,7 @@ _CORE: Final = {
     "operation.loop": "No operation holds the event loop up for more than 50 ms.",
     "operation.concurrent": "Operations may be called from many tasks and clients at once.",
     "answers.aligned": "Each item of a call has its own answer, in the order of the items.",
+    "answers.allowed": "Whatever was asked before, an answer is one that the contract allows.",
     "batch.empty": "An empty batch answers an empty list.",
     "batch.limits": "A batch or a payload over the limit is refused whole.",
     "batch.bytes": "A batch of more than max_batch_bytes is refused whole.",

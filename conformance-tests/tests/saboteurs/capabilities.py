@@ -45,7 +45,7 @@ class _Keys(Saboteur):
         raise NotImplementedError
 
 
-@saboteur("UNQ-01")
+@saboteur("UNQ-01", "HIS-03")
 class FinishKeysEndAtTheClaim(_Keys):
     """FINISH is taken for START."""
 

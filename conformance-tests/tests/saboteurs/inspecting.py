@@ -70,7 +70,7 @@ class PurgeEatsActiveJobs(Saboteur):
         return await super().purge(queue, policy, limit=limit, now=now)
 
 
-@saboteur("INS-02")
+@saboteur("INS-02", "HIS-03")
 class PurgeIgnoresNumbers(Saboteur):
     """A purge goes by age alone."""
 

@@ -16,6 +16,7 @@ from stoker.driver import (
     NewJob,
     Outcome,
     Reaped,
+    Retention,
     Settled,
     Settlement,
     Snooze,
@@ -94,3 +95,14 @@ def _late(item: Settlement) -> Outcome:
     if not isinstance(outcome, Snooze) or not isinstance(outcome.when, After):
         return outcome
     return replace(outcome, when=IMMEDIATELY) if outcome.when.delay < timedelta(0) else outcome
+
+
+@saboteur("ENQ-15")
+class NegativeNumbersKeepNothing(Saboteur):
+    """To keep the newest less than nothing is to keep nothing."""
+
+    async def purge(
+        self, queue: str, policy: Retention, *, limit: int, now: datetime | None = None
+    ) -> int:
+        failed = replace(policy.failed, newest=max(policy.failed.newest or 0, 0))
+        return await super().purge(queue, replace(policy, failed=failed), limit=limit, now=now)

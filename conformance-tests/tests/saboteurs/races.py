@@ -126,7 +126,7 @@ class EnqueueReadsThenWrites(Saboteur):
         ]
 
 
-@saboteur("HIS-01", "CLM-05")
+@saboteur("HIS-01")
 class EpochsAreReadThenWritten(_OwnEpochs):
     """The next epoch is `max(epoch) + 1`, as of a moment ago."""
 

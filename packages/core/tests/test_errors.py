@@ -1,6 +1,7 @@
 """The tree of errors."""
 
 import inspect
+import pickle
 import re
 
 import pytest
@@ -65,3 +66,19 @@ def test_errors_are_also_what_python_calls_them(
 def test_an_outage_tells_whether_the_request_may_have_taken_effect() -> None:
     assert errors.DriverUnavailable("away", maybe_applied=True).maybe_applied is True
     assert errors.DriverUnavailable("away", maybe_applied=False).maybe_applied is False
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.NotOpen("closed"),
+        errors.DriverUnavailable("away", maybe_applied=True),
+        errors.PartlyScheduled("half of it", ["a handle"]),
+        errors.JobFailed("it broke", {"id": 7}),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_that_was_pickled_says_the_same(error: StokerError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert (str(copy), vars(copy)) == (str(error), vars(error))

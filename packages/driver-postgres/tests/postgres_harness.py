@@ -7,14 +7,14 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from tools.servers.postgres import PostgresServer
 
 from stoker.driver import Driver
-from stoker_conformance import Deviation, Harness, NotOffered, UserConnection
+from stoker_conformance import Harness, NotOffered, UserConnection
 from stoker_postgres import PostgresDriver
 
 __all__ = ["BundledServer", "NamedServer"]
@@ -57,17 +57,6 @@ class _PostgresHarness(Harness[str]):
     """A namespace is a schema of one database."""
 
     _url: str
-
-    deviations: ClassVar = {
-        "DUR-07": Deviation(
-            "A call that is cancelled on a silent link waits for asyncpg to release it.",
-            "packages/driver-postgres/README.md",
-        ),
-        "TXN-07": Deviation(
-            "A block whose commit is lost ends with asyncpg's InterfaceError.",
-            "packages/driver-postgres/README.md",
-        ),
-    }
 
     async def namespace(self) -> str:
         return f"stoker_{os.getpid()}_{next(_numbers)}"

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
 from random import Random
 from typing import Any, Final, cast
 
@@ -24,7 +23,7 @@ from stoker.driver import (
     Want,
 )
 from stoker.errors import DriverUnavailable
-from stoker_conformance.bench import LEASE, QUEUE, Bench
+from stoker_conformance.bench import LEASE, QUEUE, Bench, rounds
 from stoker_conformance.case import case
 from stoker_conformance.expect import Violation, expect, expect_that
 from stoker_conformance.faults.actors import Actor
@@ -34,6 +33,8 @@ _AT_ONCE: Final = 10.0
 """Seconds after which a claim has been held up; nothing is measured, it should be milliseconds."""
 _GLIMPSE: Final = 0.2
 """Seconds for which a claimer is stopped in the middle of something, and others try to claim."""
+_MOST: Final = 1_000_000
+"""How many claims it takes at most until there is nothing more."""
 
 
 @case(
@@ -149,7 +150,7 @@ async def _put_many(c: Bench, driver: Driver, number: int, queue: str) -> None:
 async def _drain(driver: Driver, worker: str, now: datetime) -> list[str]:
     """Claim and complete until there is nothing; return the ids that were run."""
     ids: list[str] = []
-    for number in count():
+    async for number in rounds("a claim", _MOST):
         wants = [Want(QUEUE, number % 25 + 1)]
         claimed = await insist(partial(driver.claim, wants, worker=worker, lease=LEASE, now=now))
         if not claimed.leases:
@@ -164,7 +165,7 @@ async def _drain(driver: Driver, worker: str, now: datetime) -> list[str]:
 
 async def _claim_one_by_one(driver: Driver, queue: str, now: datetime) -> AsyncGenerator[str, None]:
     """Claim until there is nothing; yield the ids."""
-    while True:
+    async for _ in rounds("a claim", _MOST):
         wants = [Want(queue, 1)]
         claimed = await insist(partial(driver.claim, wants, worker="stalled", lease=LEASE, now=now))
         if not claimed.leases:

@@ -87,6 +87,23 @@ async def clients_that_are_killed(c: Bench) -> None:
 
 
 @case(
+    "HIS-03",
+    clauses=("answers.allowed", "answers.aligned", "time.given_now"),
+    fix="The program that is shown is as short as it could be made; its last step has an answer, "
+    "or leaves a record, that the contract does not allow after the steps before it. Write it down "
+    "as a test of the driver. If the case about that one operation is red too, begin there.",
+    bound=240.0,
+)
+async def programs_on_driver_and_model(c: Bench) -> None:
+    """Whatever is asked in whatever order, driver and a model of the contract agree."""
+    # Every run of pytest loads the suite's plugin, and with it all cases: it should not pay for
+    # Hypothesis as well.
+    from stoker_conformance.stateful.exploring import explore  # noqa: PLC0415 - as above
+
+    await explore(c, programs=c.pick(fast=30, full=200, soak=500), steps=c.pick(fast=50, full=60))
+
+
+@case(
     "HIS-04",
     clauses=("operation.concurrent", "claim.lost_reply", "token.outlives_expiry"),
     fix="The invariant that is named was broken in the wave that is named; the operations "

@@ -16,9 +16,11 @@ from stoker.driver import (
     Driver,
     Extension,
     JobKey,
+    Keep,
     Outcome,
     Presence,
     Release,
+    Retention,
     Retry,
     Schedules,
     Settlement,
@@ -132,6 +134,12 @@ def _bad_changes(c: Bench, driver: Driver, key: JobKey) -> _Calls:
         "cancel at a naive now": lambda: driver.cancel([key], reason="no", now=_NAIVE),
         "promote at a naive now": lambda: driver.promote([QUEUE], limit=1, now=_NAIVE),
         "pause of a queue without a name": lambda: driver.pause("", True),
+        "purge of all but a negative number": lambda: driver.purge(
+            QUEUE, Retention(failed=Keep(newest=-1)), limit=1, now=far
+        ),
+        "purge of what has a negative age": lambda: driver.purge(
+            QUEUE, Retention(failed=Keep(max_age=timedelta(seconds=-1))), limit=1, now=far
+        ),
     }
 
 

@@ -188,7 +188,8 @@ async def a_window_outlives_its_job(c: Bench) -> None:
     clauses=("unique.unkept",),
     needs=_NEEDS,
     fix="A key with a time does not live in the job's record: when that is not kept, or purged, "
-    "the key stays until its time, with no record to name.",
+    "the key stays until its time, with no record to name. A later job that is given the same id "
+    "is another job: it does not hold the key, and must not be replaced.",
 )
 async def a_window_outlives_its_record(c: Bench) -> None:
     """A key with a time is still held when its record was purged, or not kept at all."""
@@ -200,6 +201,13 @@ async def a_window_outlives_its_record(c: Bench) -> None:
         await c.finish(driver, (await c.claim_one(driver)).token, Complete(), now=c.at(1))
         await driver.purge(QUEUE, Retention(completed=Keep(newest=0)), limit=9, now=c.at(2))
         expect("the record", await c.state(driver, job.key), None)
+
+        namesake = c.job(job.key.id)
+        await c.put(driver, namesake, now=c.at(3))
+        replacing = Unique(window.key, window.until, OnConflict.REPLACE)
+        await _expect_held(c, driver, "another job has the id", 4, unique=replacing, holder=None)
+        expect("the job that has the id", await c.state(driver, namesake.key), JobState.READY)
+        await driver.remove([namesake.key])
         await _expect_held(c, driver, "no record", 89, unique=window, holder=None)
         answer = await _enqueue(driver, c.job(unique=window), c, 90)
         expect("an enqueue at its time", answer, Enqueued(EnqueueStatus.INSERTED))

@@ -41,6 +41,7 @@ from stoker.driver.checks import (
     check_keys,
     check_lease,
     check_limit,
+    check_purge,
     check_query,
     check_reap,
     check_settlements,
@@ -221,9 +222,7 @@ class LmdbDriver:
     async def purge(
         self, queue: str, policy: Retention, *, limit: int, now: datetime | None = None
     ) -> int:
-        check_limit("limit", limit)
-        for keep in (policy.completed, policy.failed, policy.cancelled):
-            check_limit("newest", keep.newest or 0, 0)
+        check_purge(policy, limit)
         purge = partial(_admin.purge, queue=queue, policy=policy, limit=limit)
         return await self._thread.write(purge, now)
 

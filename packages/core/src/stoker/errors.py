@@ -74,6 +74,17 @@ __all__ = [
 class StokerError(Exception):
     """Base of every error that Stoker raises on purpose."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled errors are made anew by their message alone, and some want more than that.
+        return _unpickled, (type(self), self.args), vars(self)
+
+
+def _unpickled(kind: type[StokerError], args: tuple[Any, ...]) -> StokerError:
+    """Make an error without its `__init__`; what that sets comes with the state."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
+
 
 class ConfigurationError(StokerError):
     """The application is put together wrongly; nothing was stored and nothing was started."""

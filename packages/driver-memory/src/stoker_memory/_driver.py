@@ -54,6 +54,7 @@ from stoker.driver.checks import (
     check_keys,
     check_lease,
     check_limit,
+    check_purge,
     check_query,
     check_reap,
     check_settlements,
@@ -282,7 +283,7 @@ class MemoryDriver(Driver, Wakeup, Schedules, Presence):
         self, queue: str, policy: Retention, *, limit: int, now: datetime | None = None
     ) -> int:
         store = self._opened()
-        check_limit("limit", limit)
+        check_purge(policy, limit)
         with store.lock:
             return _purge.purge(store, queue, policy, limit, moment(now))
 

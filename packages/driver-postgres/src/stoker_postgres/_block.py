@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stoker.errors import DriverUnavailable, InvalidInput
 from stoker_postgres._asyncpg import Connection, Transaction
-from stoker_postgres._client import Client
+from stoker_postgres._client import Client, abandon
 from stoker_postgres._errors import FAILURES, translated, unreachable
 
 __all__ = ["Block"]
@@ -89,7 +89,7 @@ class Block:
         except FAILURES:
             # Without its connection the server rolls back by itself; the block's error counts.
             if self._connection is not None:
-                self._connection.terminate()
+                abandon(self._connection)
 
     async def _give_back(self) -> None:
         connection, self._connection = self._connection, None
@@ -103,9 +103,7 @@ class Block:
             self._client.room_for_blocks.release()
 
     async def _clean(self, connection: Connection) -> None:
-        if connection.is_closed():
-            return
         try:
             await self._client.source.clean(connection)
-        except FAILURES:
-            connection.terminate()
+        except FAILURES:  # so it is too when the connection is closed
+            abandon(connection)

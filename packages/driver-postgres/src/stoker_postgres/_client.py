@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final, Self
 
@@ -20,15 +20,27 @@ from stoker_postgres._source import Source
 from stoker_postgres._sql import statement
 from stoker_postgres._statements import OnConnection, channel_of
 
-__all__ = ["Client"]
+__all__ = ["Client", "abandon"]
 
 _GRACE_SECONDS: Final = 5.0
 """How long a close lets operations in flight go on."""
 _ACQUIRE_SECONDS: Final = 30.0
+_RELEASE_SECONDS: Final = 5.0
+"""How long a cancelled statement is waited for. Usually the server confirms at once that nothing of
+it comes later; on a dead link nobody does."""
 _SUBSCRIBE_SECONDS: Final = 1.0
 """How long the first wait for a queue waits until somebody listens."""
 _RESERVED: Final = 2
 """Connections that blocks of users leave to the operations, heartbeats above all."""
+
+
+def abandon(connection: Connection) -> None:
+    """End a connection at once; the server then rolls back what was open on it.
+
+    When a connection breaks the pool takes it back by itself, and refuses even this afterwards.
+    """
+    with suppress(*FAILURES):
+        connection.terminate()
 
 
 class Client:
@@ -120,9 +132,9 @@ class Client:
     async def release(self, connection: Connection) -> None:
         """Give a connection back; a broken one is replaced when the next is asked for."""
         try:
-            await self._pool.release(connection)
+            await self._pool.release(connection, timeout=_RELEASE_SECONDS)
         except FAILURES:
-            connection.terminate()
+            abandon(connection)
 
     async def wait(self, queues: Sequence[str], timeout: timedelta) -> Wake:
         """Wait for a hint; the first wait for a queue only begins to keep them."""

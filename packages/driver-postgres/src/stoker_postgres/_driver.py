@@ -53,6 +53,7 @@ from stoker.driver.checks import (
     check_keys,
     check_lease,
     check_limit,
+    check_purge,
     check_query,
     check_reap,
     check_settlements,
@@ -347,7 +348,7 @@ class PostgresDriver:
     ) -> int:
         """Delete terminal records that nothing keeps."""
         client, at = self._opened(), moment(now)
-        check_limit("limit", limit)
+        check_purge(policy, limit)
         return await _maintain.purge(client, queue, policy, limit, at)
 
     # Wakeup

@@ -57,6 +57,7 @@ from stoker.driver.checks import (
     check_keys,
     check_lease,
     check_limit,
+    check_purge,
     check_query,
     check_reap,
     check_settlements,
@@ -319,7 +320,7 @@ class SqliteDriver:
     ) -> int:
         """Delete terminal records that nothing keeps."""
         client, at = self._opened(), moment(now)
-        check_limit("limit", limit)
+        check_purge(policy, limit)
         return await client.writer.run(
             lambda tx: _maintain.purge(tx, queue, policy, limit, _clock(at))
         )

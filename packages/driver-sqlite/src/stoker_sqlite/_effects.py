@@ -35,6 +35,7 @@ class Effects:
         self._pends: dict[_Change, list[int]] = {}
         self._deleted: list[int] = []
         self._freed: list[tuple[str, str]] = []
+        self._keys_left: list[int] = []
         self._reports: dict[tuple[int, str], list[bytes]] = {}
 
     def end(self, found: Found, state: JobState, result: bytes | None = None) -> JobState:
@@ -44,6 +45,8 @@ class Effects:
             self._freed.append((found.unique_key, found.id))
         age = found.own_age(state)
         if age == 0:
+            if found.unique_key is not None:
+                self._keys_left.append(found.job)
             self.delete(found)
             return state
         keep_until = None if age is None else self.now + age
@@ -82,6 +85,8 @@ class Effects:
         self._flush_pends()
         for (job, kind), bodies in self._reports.items():
             self._attach(job, kind, bodies)
+        if self._keys_left:
+            _keys.leave_behind(self._tx, array(self._keys_left))
         if self._deleted:
             self._tx.do("delete", {"jobs": array(self._deleted)})
         _keys.free(self._tx, self._queue, self._freed)

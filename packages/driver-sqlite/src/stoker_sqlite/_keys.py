@@ -9,7 +9,16 @@ from stoker.driver import Unique, Until, resolve
 from stoker.job import JobState
 from stoker_sqlite._transaction import Transaction
 
-__all__ = ["Holder", "free", "free_always", "holder", "take", "take_again", "until_text"]
+__all__ = [
+    "Holder",
+    "free",
+    "free_always",
+    "holder",
+    "leave_behind",
+    "take",
+    "take_again",
+    "until_text",
+]
 
 _FOR_A_TIME: Final = "time"
 
@@ -64,6 +73,14 @@ def free(tx: Transaction, queue: str, held: Iterable[tuple[str, str]]) -> None:
 def free_always(tx: Transaction, queue: str, key: str, id_: str) -> None:
     """Free a key whose holder is removed by hand, whatever it is held until."""
     tx.do("key_free_always", {"queue": queue, "key": key, "id": id_})
+
+
+def leave_behind(tx: Transaction, jobs: str) -> None:
+    """Let keys that are held until a time stay without a holder: these jobs go by themselves.
+
+    Otherwise a later job that is given the same id would be taken for the holder.
+    """
+    tx.do("key_leave_behind", {"jobs": jobs})
 
 
 def _take(tx: Transaction, queue: str, key: str, id_: str, expires_at: int | None) -> None:

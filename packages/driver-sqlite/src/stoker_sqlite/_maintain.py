@@ -9,6 +9,7 @@ from stoker.job import JobState
 from stoker_sqlite._claim import next_due_in
 from stoker_sqlite._effects import Effects
 from stoker_sqlite._jobs import Found, leases
+from stoker_sqlite._keys import leave_behind
 from stoker_sqlite._times import micros
 from stoker_sqlite._transaction import Transaction, array
 
@@ -76,6 +77,7 @@ def purge(tx: Transaction, queue: str, policy: Retention, limit: int, now: int) 
         left = {"queue": queue, "limit": limit - count}
         jobs, found = tx.rows(name, dict(parameters) | left)[0]
         if found:
+            leave_behind(tx, jobs)
             tx.do("delete", {"jobs": jobs})
             count += found
     return count

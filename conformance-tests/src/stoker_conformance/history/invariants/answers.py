@@ -53,12 +53,13 @@ def _misaligned(operation: Operation) -> str | None:
         wanted = {want.queue: want.limit for want in arguments["wants"]}
         return _beyond(Counter(lease.token.key.queue for lease in answer.leases), wanted)
     if name == "reap":
-        wanted = dict.fromkeys(arguments["queues"], arguments["limit"])
+        limit: int = arguments["limit"]
+        wanted = dict.fromkeys(arguments["queues"], limit)
         return _beyond(Counter(reaped.lease.token.key.queue for reaped in answer), wanted)
     return None
 
 
-def _beyond(counts: Counter[str], wanted: Mapping[str, Any]) -> str | None:
+def _beyond(counts: Counter[str], wanted: Mapping[str, int]) -> str | None:
     for queue, number in counts.items():
         if queue not in wanted:
             return f"{queue} was not asked for"

@@ -16,7 +16,7 @@ Which operation makes which:
     retry, remove         check_keys
     reschedule            check_keys, check_when
     pause                 check_text, of the queue
-    purge                 check_limit
+    purge                 check_purge
     fire_schedule         check_fire
     ===================== ===============================
 
@@ -33,7 +33,7 @@ from typing import Final
 from stoker.driver.answers import Want
 from stoker.driver.info import Capability, DriverInfo
 from stoker.driver.jobs import NewJob
-from stoker.driver.queries import JobQuery
+from stoker.driver.queries import JobQuery, Retention
 from stoker.driver.settlements import Cancel, Complete, Extension, Fail, Retry, Settlement
 from stoker.driver.times import IMMEDIATELY, After, At, When
 from stoker.errors import InvalidInput, PayloadTooLarge, Unsupported
@@ -53,6 +53,7 @@ __all__ = [
     "check_keys",
     "check_lease",
     "check_limit",
+    "check_purge",
     "check_query",
     "check_reap",
     "check_settlements",
@@ -218,6 +219,16 @@ def check_fire(
     for job in jobs:
         if job.key.queue != queue:
             raise InvalidInput(f"a schedule of {queue!r} cannot enqueue in {job.key.queue!r}")
+
+
+def check_purge(policy: Retention, limit: int) -> None:
+    """Refuse a negative age or number, and a limit out of range."""
+    check_limit("limit", limit)
+    for keep in (policy.completed, policy.failed, policy.cancelled):
+        if keep.newest is not None and keep.newest < 0:
+            raise InvalidInput(f"newest={keep.newest}: give 0 or more, or None to keep all")
+        if keep.max_age is not None and keep.max_age < timedelta(0):
+            raise InvalidInput(f"max_age={keep.max_age!r} is negative: give None to keep all")
 
 
 def check_query(query: JobQuery) -> None:

@@ -22,8 +22,7 @@ ended as (
         keep_until = case when f.state <> 'running' then clock.now + j.keep_cancelled end,
         cancel_reason = case f.state
             when 'running' then coalesce(j.cancel_reason, $4::text) else $4::text
-        end,
-        parked_since = case f.state when 'running' then j.parked_since end
+        end
     from found as f cross join clock
     where j.queue = f.queue and j.id = f.id and (
         f.state = 'running' or (f.state in ('scheduled', 'ready') and f.removes is not true)

@@ -199,10 +199,28 @@ when (
 )
 execute function stoker.free_key();
 
-create trigger key_freed_by_removal after delete on stoker.jobs
+-- A key that is held until a time stays without its holder: no job has an empty id. Otherwise a later
+-- job that is given the same id would be taken for the holder. A key that somebody holds locked has
+-- expired and is being taken.
+create function stoker.leave_key() returns trigger
+language plpgsql as $$
+begin
+    delete from stoker.keys
+    where queue = old.queue and key = old.unique_key and id = old.id and expires_at is null;
+    update stoker.keys set id = ''
+    where ctid = any(array(
+        select k.ctid from stoker.keys as k
+        where k.queue = old.queue and k.key = old.unique_key and k.id = old.id
+        for update skip locked
+    ));
+    return null;
+end
+$$;
+
+create trigger key_left_by_removal after delete on stoker.jobs
 for each row
-when (old.unique_key is not null and old.finished_at is null)
-execute function stoker.free_key();
+when (old.unique_key is not null and (old.finished_at is null or old.unique_until = 'time'))
+execute function stoker.leave_key();
 
 create function stoker.remove_logs() returns trigger
 language plpgsql as $$
@@ -353,7 +371,7 @@ begin
                 end if;
                 -- A key that is held for a time outlives its job, but not a replacement.
                 delete from stoker.keys as k
-                where k.queue = item.queue and k.key = item.key and k.id = job.id;
+                where k.queue = item.queue and k.key = item.key and k.id in (job.id, '');
                 continue attempt;
             end if;
             insert into stoker.jobs (
