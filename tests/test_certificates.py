@@ -1,7 +1,4 @@
-"""The committed certificates: whole, successful, and what the README says of them.
-
-Whether a run still finds the same is for `make certify CHECK=1`, which takes minutes.
-"""
+"""The committed certificates: what a run finds, whole, successful, and what the README says."""
 
 import importlib
 import json
@@ -33,6 +30,13 @@ def test_every_driver_of_ours_has_a_certificate_of_success(name: str) -> None:
     content = read(name)
     jsonschema.validate(content, schema("certificate"))
     assert (content["result"], content["driver"]["name"]) == ("success", name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_a_run_at_level_full_finds_what_the_certificate_says(name: str, tmp_path: Path) -> None:
+    assert certify.outdated(CERTIFICATES[name], certify.certify(name, tmp_path)) == ""
 
 
 @pytest.mark.parametrize("name", CERTIFICATES)

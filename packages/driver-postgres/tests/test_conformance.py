@@ -6,9 +6,9 @@ import os
 
 from postgres_harness import URL_OF_NAMED_SERVER, BundledServer, NamedServer
 
-from stoker_conformance import Level, Suite
+from stoker_conformance import Suite
 
-newest = Suite(BundledServer, level=Level.FULL)
+newest = Suite(BundledServer)
 
 if URL_OF_NAMED_SERVER in os.environ:
-    named = Suite(NamedServer, level=Level.FAST)
+    named = Suite(NamedServer)
