@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 FOLDER ?= .
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +21,7 @@ TYPED := stoker stoker.driver stoker_memory stoker_postgres stoker_sqlite stoker
 
 help:
 	@echo "make setup         an environment in .venv with all packages and tools"
-	@echo "make test          all tests"
+	@echo "make test          all tests, in two processes (WORKERS=another number)"
 	@echo "make test-pythons  the packages' tests on each interpreter in STOKER_TEST_PYTHONS"
 	@echo "make check         style, types, layers, public API"
 	@echo "make format        let ruff rewrite what it can"
@@ -46,7 +47,7 @@ $(VENV)/.stamp: $(UV) Makefile pyproject.toml constraints.txt $(MEMBERS:%=%/pypr
 	touch $@
 
 test: setup
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-pythons: setup
 	$(BIN)/python tools/test_pythons.py $(UV)

@@ -39,7 +39,9 @@ def test_on(python: str, uv: str) -> None:
     run(uv, "pip", "install", "--quiet", "--python", executable, *PINNED, "--group=test", *packages)
     tests = [folder / "tests" for folder in FOLDERS if (folder / "tests").is_dir()]
     # What the type checkers say depends on the version they are told, not on the one they run on.
-    run(executable.with_name("pytest"), "--ignore=packages/core/tests/test_typing.py", *tests)
+    unasked = "--ignore=packages/core/tests/test_typing.py"
+    pytest = executable.with_name("pytest")
+    run(pytest, "--numprocesses=2", "--dist=worksteal", unasked, *tests)
 
 
 def main() -> None:

@@ -129,6 +129,23 @@ def test_a_suite_in_a_test_module_is_collected(tmp_path: Path) -> None:
     assert "test_mine.py::test_of_its_own PASSED" in done.stdout
 
 
+def test_cases_that_are_left_out_are_skipped_with_the_reason(tmp_path: Path) -> None:
+    suite = "from mine import Good, Suite\nsuite = Suite(Good, without={'SHP-01': 'no network'})\n"
+    (tmp_path / "test_mine.py").write_text(suite)
+    done = run(tmp_path, "test_mine.py", "-k", "SHP", "-rs")
+    assert done.returncode == 0, done.stdout
+    assert "left out: no network" in done.stdout
+    assert "suite: partial at level fast" in done.stdout
+
+
+def test_a_case_that_does_not_exist_cannot_be_left_out(tmp_path: Path) -> None:
+    suite = "from mine import Good, Suite\nsuite = Suite(Good, without={'SHP-99': 'no such'})\n"
+    (tmp_path / "test_mine.py").write_text(suite)
+    done = run(tmp_path, "test_mine.py")
+    assert done.returncode != 0
+    assert "`without` names cases that do not exist: SHP-99" in done.stdout
+
+
 def test_without_a_harness_nothing_is_collected(tmp_path: Path) -> None:
     done = run(tmp_path, *SUITE)
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout

@@ -71,6 +71,11 @@ class HarnessNode(pytest.Collector):
 
     def collect(self) -> Iterable[CaseItem]:
         """Return an item for each case, in the order of the catalog."""
+        unknown = self.suite.without.keys() - {case.id for case in CASES}
+        if unknown:
+            raise self.CollectError(
+                f"`without` names cases that do not exist: {', '.join(sorted(unknown))}"
+            )
         for case in CASES:
             yield CaseItem.of(self, case)
 
@@ -118,6 +123,9 @@ class CaseItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the case; what the driver does not declare makes it not required."""
+        left_out = self.node.suite.without.get(self.case.id)
+        if left_out is not None:
+            raise pytest.skip.Exception(f"left out: {left_out}")
         harness = self._harness
         try:
             self.remarks = self.node.run(run_case(self.case, harness, self.node.level))

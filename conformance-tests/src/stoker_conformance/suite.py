@@ -6,8 +6,8 @@ under any name at its top level.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from stoker_conformance.bench import Level
@@ -27,3 +27,6 @@ class Suite:
     """Makes the harness: the class itself, or a function without parameters."""
     level: Level | None = None
     """`None`: what the option `--level` says."""
+    without: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Cases that cannot be run here, by id, and why: on a server that others use, those that
+    restart it. They are skipped, and the result is `partial` at best."""

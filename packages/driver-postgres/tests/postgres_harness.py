@@ -17,11 +17,13 @@ from stoker.driver import Driver
 from stoker_conformance import Harness, NotOffered, UserConnection
 from stoker_postgres import PostgresDriver
 
-__all__ = ["BundledServer", "NamedServer"]
+__all__ = ["SHARED", "URL_OF_NAMED_SERVER", "BundledServer", "NamedServer"]
 
 URL_OF_NAMED_SERVER: Final = "STOKER_TEST_POSTGRES_URL"
 
 _TABLES: Final = ("jobs", "logs", "keys", "pauses", "schedules", "workers")
+SHARED: Final = "the server is not this harness's own to restart: others may be using it"
+
 _numbers = count(1)
 
 
@@ -162,4 +164,4 @@ class NamedServer(_PostgresHarness):
         await self._fetch(f"drop database if exists {self._database} with (force)")
 
     async def restart_backend(self) -> None:
-        raise NotOffered("the server is not this harness's own: others may be using it")
+        raise NotOffered(SHARED)
