@@ -13,12 +13,14 @@ The rules that hold for every operation:
 - **A token is valid** from the claim that issued it until the first of: a settlement *applied* on
   it, a reap of it, the job's removal. Expiry alone does not invalidate it.
 - **Order.** Higher priority first; within a priority, in the order of becoming ready. What a claim
-  takes is a prefix of that order; the order of the list it returns, and the place of promoted and
-  retried jobs among others, are not specified.
+  takes is a prefix of that order; the order of the list it returns, and the place among others of
+  jobs that were promoted or come back from a worker, are not specified. A job that is retried by
+  hand becomes ready at that moment, so it comes last.
 - **Any caller, any time.** Every operation may be called concurrently from many tasks, clients and
-  processes. A cancelled await means that the outcome is unknown, and leaves the client usable.
-- **No retries inside.** A failure of the connection or the store is raised as `DriverUnavailable`;
-  the core decides what to send again.
+  processes. A cancelled await means that the outcome is unknown, and leaves the client usable. No
+  operation holds the event loop up for more than 50 ms: others renew their leases on it.
+- **No retries inside.** A failure of the connection or the store, a full disk for one, is raised as
+  `DriverUnavailable`; the core decides what to send again.
 - **Bad input** is refused whole with `InvalidInput` before anything is changed; a power that the
   driver does not declare, with `Unsupported`. `stoker.driver.checks` has what is bad. A queue or id
   that no enqueue would take is not bad where it is only looked for: nothing has that name. A queue
