@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Self
 
+from tools.servers.processes import end, free_port, hand_over, unprivileged
+
 __all__ = ["PostgresServer"]
 
-_INITDB: Final = ("--username=postgres", "--auth=trust", "--encoding=UTF8")
 _START_SECONDS: Final = 30.0
-_STOP_SECONDS: Final = 20.0
 
 
 class PostgresServer:
@@ -31,7 +30,7 @@ class PostgresServer:
         self._programs = _programs()
         self._folder = Path(tempfile.mkdtemp(prefix="stoker-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -84,9 +83,7 @@ class PostgresServer:
         return self._folder / "log"
 
     def _initialize(self) -> None:
-        user = _unprivileged()
-        if user is not None:
-            shutil.chown(self._folder, user)
+        hand_over(self._folder)
         subprocess.run(
             [
                 self._programs / "initdb",
@@ -100,7 +97,7 @@ class PostgresServer:
             ],
             check=True,
             stdout=subprocess.DEVNULL,
-            user=user,
+            user=unprivileged(),
             cwd=self._folder,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
@@ -118,7 +115,7 @@ class PostgresServer:
                 [self._programs / "postgres", "-D", self._data, *arguments],
                 stdout=log,
                 stderr=log,
-                user=_unprivileged(),
+                user=unprivileged(),
             )
 
     def _answers(self) -> bool:
@@ -130,25 +127,7 @@ class PostgresServer:
 
     def _end(self, first: signal.Signals, last: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(first)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.send_signal(last)
-            process.wait(_STOP_SECONDS)
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-def _unprivileged() -> str | None:
-    """Return who runs the server: PostgreSQL refuses to run as root."""
-    return "nobody" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
+        end(process, first, last)
 
 
 def _programs() -> Path:

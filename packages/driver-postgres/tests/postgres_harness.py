@@ -7,17 +7,18 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from tools.servers.pgbouncer import PgBouncer
 from tools.servers.postgres import PostgresServer
 
 from stoker.driver import Driver
 from stoker_conformance import Harness, NotOffered, UserConnection
 from stoker_postgres import PostgresDriver
 
-__all__ = ["SHARED", "URL_OF_NAMED_SERVER", "BundledServer", "NamedServer"]
+__all__ = ["SHARED", "URL_OF_NAMED_SERVER", "BundledServer", "NamedServer", "PooledServer"]
 
 URL_OF_NAMED_SERVER: Final = "STOKER_TEST_POSTGRES_URL"
 
@@ -59,6 +60,8 @@ class _PostgresHarness(Harness[str]):
     """A namespace is a schema of one database."""
 
     _url: str
+    _connecting: ClassVar[dict[str, Any]] = {}
+    """How an application opens a connection."""
 
     async def namespace(self) -> str:
         return f"stoker_{os.getpid()}_{next(_numbers)}"
@@ -75,17 +78,17 @@ class _PostgresHarness(Harness[str]):
 
     @asynccontextmanager
     async def connection(self, namespace: str) -> AsyncIterator[UserConnection]:
-        async with _connected(self.url) as raw:
+        async with _connected(self.url, **self._connecting) as raw:
             yield _Connection(raw)
 
     @asynccontextmanager
     async def snapshot_connection(self, namespace: str) -> AsyncIterator[UserConnection]:
-        async with _connected(self.url) as raw:
+        async with _connected(self.url, **self._connecting) as raw:
             yield _Connection(raw, "serializable")
 
     @asynccontextmanager
     async def unusual_connection(self, namespace: str) -> AsyncIterator[UserConnection]:
-        async with _connected(self.url, record_class=_Record) as raw:
+        async with _connected(self.url, record_class=_Record, **self._connecting) as raw:
             for name in ("timestamptz", "interval", "jsonb", "json", "numeric", "bool", "int4"):
                 await raw.set_type_codec(
                     name, schema="pg_catalog", encoder=str, decoder=str, format="text"
@@ -145,6 +148,39 @@ class BundledServer(_PostgresHarness):
     async def restart_backend(self) -> None:
         assert self._server is not None
         await asyncio.to_thread(self._server.restart)
+
+
+class PooledServer(BundledServer):
+    """The same behind a PgBouncer that gives each transaction another connection."""
+
+    _connecting: ClassVar[dict[str, Any]] = {"statement_cache_size": 0}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pooler: PgBouncer | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_pooler": None}
+
+    async def setup(self) -> None:
+        await super().setup()
+        self._pooler = PgBouncer(self._url)
+        await asyncio.to_thread(self._pooler.__enter__)
+        self.address = ("127.0.0.1", self._pooler.port)
+
+    async def teardown(self) -> None:
+        if self._pooler is not None:
+            await asyncio.to_thread(self._pooler.close)
+        await super().teardown()
+
+    async def connect(self, namespace: str) -> Driver:
+        return PostgresDriver(self.url, schema=namespace, pooler=True)
+
+    async def set_time_zone(self, namespace: str, zone: str) -> None:
+        await super().set_time_zone(namespace, zone)
+        assert self._pooler is not None
+        async with _connected(self._pooler.console) as console:
+            await console.execute("reconnect")  # its sessions are new ones from here on
 
 
 class NamedServer(_PostgresHarness):

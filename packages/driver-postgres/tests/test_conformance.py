@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import os
 
-from postgres_harness import SHARED, URL_OF_NAMED_SERVER, BundledServer, NamedServer
+import pytest
+from postgres_harness import (
+    SHARED,
+    URL_OF_NAMED_SERVER,
+    BundledServer,
+    NamedServer,
+    PooledServer,
+)
+from tools.servers.pgbouncer import MISSING, find_pgbouncer
 
 from stoker_conformance import Suite
 
@@ -12,3 +20,12 @@ newest = Suite(BundledServer)
 
 if os.environ.get(URL_OF_NAMED_SERVER):
     named = Suite(NamedServer, without={"RST-01": SHARED, "RST-02": SHARED})
+
+if find_pgbouncer() is not None:
+    pooled = Suite(PooledServer)
+
+
+def test_there_is_a_pooler_to_run_the_suite_behind() -> None:
+    if find_pgbouncer() is None:
+        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        missing(MISSING)

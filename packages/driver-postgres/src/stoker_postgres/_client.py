@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Final, Self
 
 from stoker.driver import Wake
+from stoker.errors import Unsupported
 from stoker_postgres import _schema
 from stoker_postgres._asyncpg import Connection, Pool, Row
 from stoker_postgres._errors import FAILURES, translated, unreachable
@@ -138,6 +139,8 @@ class Client:
 
     async def wait(self, queues: Sequence[str], timeout: timedelta) -> Wake:
         """Wait for a hint; the first wait for a queue only begins to keep them."""
+        if self.source.pooled:
+            raise Unsupported("behind a pooler nobody can listen: the driver lacks `wakeup`")
         if self._latch.begin(queues):
             self._listener.start()
             # Should this be too short: whoever begins to listen hints at everything.
