@@ -2,7 +2,8 @@
 -- $1 now or null, $2 the queues, $3 how many of each, $4 the worker, $5 the length of a lease.
 -- Answers a row for each lease, with the time to the earliest scheduled job; one row of nulls if
 -- there is no lease. The rows are found by their place in the table: joined back by key they would
--- cost three times as much.
+-- cost three times as much. No index serves the guard `state || ''`: by `state` alone a plan that was
+-- made for an empty store reads the index of all ready jobs, and looks for each among the places.
 with clock as materialized (
     select coalesce(stoker.instant($1::bigint), clock_timestamp()) as now
 ),
@@ -28,7 +29,7 @@ taken as (
         ) as ready
         where not exists (select from stoker.pauses as p where p.queue = w.queue)
     ))
-    and j.state = 'ready'
+    and j.state || '' = 'ready'
     returning j.*
 ),
 -- Only a claim that came short needs to know when there will be more.

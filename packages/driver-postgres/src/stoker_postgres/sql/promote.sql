@@ -1,5 +1,5 @@
 -- Make due scheduled jobs ready: up to $3 of each queue ($2), as of now ($1 or the server's clock).
--- $4 is the channel. Answers how many.
+-- $4 is the channel. Answers how many. No index serves the guard `state || ''`: see `claim.sql`.
 with clock as materialized (
     select coalesce(stoker.instant($1::bigint), clock_timestamp()) as now
 ),
@@ -18,7 +18,7 @@ promoted as (
             for update skip locked
         ) as due
     ))
-    and j.state = 'scheduled'
+    and j.state || '' = 'scheduled'
     returning j.queue
 ),
 hinted as materialized (
