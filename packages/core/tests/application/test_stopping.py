@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from typing import Any
 
 import pytest
 from packages.core.tests.application.faults import Faulty, Gate, dying
@@ -282,7 +283,13 @@ async def test_a_worker_with_a_dead_service_gives_its_running_jobs_back(faulty: 
         await die.wait()
         raise RuntimeError("a defect, says the test")
 
+    async def takes_a_while(call: Any) -> Any:
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return await call()
+
     faulty.faults["promote"] = dies_when_told
+    faulty.faults["settle"] = takes_a_while
     async with Stoker(faulty, jobs=[router]) as app, within():
         handle = await app.schedule(job)
         await app.schedule(job, delay=0.01)

@@ -37,6 +37,11 @@ class Service(ABC):
         self._task = asyncio.create_task(self.run(), name=f"stoker-{self.name}")
         self._task.add_done_callback(ended)
 
+    async def ended(self) -> None:
+        """Wait until the loop runs no more, for whatever reason."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     def abandon(self) -> None:
         """Cancel the loop without waiting for it."""
         if self._task is not None:

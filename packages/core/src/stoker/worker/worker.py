@@ -120,13 +120,16 @@ class Worker:
         grace = self._site.options.grace_time.total_seconds()
         log.info("worker %s stops; running jobs have %g s to finish", self.id, grace)
         await self._fetcher.stop()
-        if not await self._within(grace, self._executor.idle()):
+        if not await self._within(grace, self._executor.idle(), unless=self.died()):
             running = self._executor.interrupt_all()
             log.warning("worker %s: giving %d unfinished jobs back", self.id, running)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS):
                     await self._executor.quiet()
-            if not await self._within(_LAST_WORDS, self._executor.idle()):
+            # Whichever other service has died: as long as the settler lives, outcomes are stored.
+            if not await self._within(
+                _LAST_WORDS, self._executor.idle(), unless=self._settler.ended()
+            ):
                 log.error("worker %s: some outcomes could not be stored", self.id)
         for service in reversed(self._services):
             await service.stop()
@@ -141,16 +144,24 @@ class Worker:
         await self._withdraw()
         log.info("worker %s has stopped", self.id)
 
-    async def _within(self, seconds: float, work: Coroutine[Any, Any, None]) -> bool:
-        """Wait for `work`, not for longer than that, and not when a service has died."""
+    async def _within(
+        self,
+        seconds: float,
+        work: Coroutine[Any, Any, None],
+        *,
+        unless: Coroutine[Any, Any, object],
+    ) -> bool:
+        """Wait for `work`, but not for longer than that, and not once `unless` has ended."""
         idle = asyncio.ensure_future(work)
-        death = asyncio.ensure_future(self.died())
+        hopeless = asyncio.ensure_future(unless)
         try:
-            await asyncio.wait([idle, death], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [idle, hopeless], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
             return idle.done()
         finally:
             idle.cancel()
-            death.cancel()
+            hopeless.cancel()
 
     async def _withdraw(self) -> None:
         if self._announcer is None:
