@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tools.servers.postgres import PostgresServer
 
 from stoker.driver import Capability, Scope
 from stoker.registry import driver_for, installed_schemes
 
-__all__ = ["KINDS", "Kind", "Store", "fresh_store", "kinds"]
+__all__ = ["KINDS", "Kind", "Servers", "Store", "fresh_store", "kinds"]
+
+
+class Servers(ExitStack):
+    """The servers that stores are on: each is started by the first test that needs it."""
+
+    @cached_property
+    def postgres(self) -> str:
+        """The URL of a database. What a commit survives is not what these tests are about."""
+        return self.enter_context(PostgresServer(fsync="off")).url
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a new store may be."""
+
+    folder: Path
+    servers: Servers
 
 
 @dataclass(frozen=True)
@@ -24,7 +43,7 @@ class Kind:
     scheme: str
     capabilities: frozenset[Capability]
     scope: Scope
-    make_url: Callable[[Path], str]
+    make_url: Callable[[Place], str]
     clean: Callable[[str], Awaitable[None]] | None = None
     connect: Callable[[str], AbstractAsyncContextManager[Any]] | None = None
     """Opens a connection of the user's own, in autocommit mode."""
@@ -54,7 +73,7 @@ class Store:
             return await self.kind.fetch(connection, query)
 
 
-def _memory_url(_: Path) -> str:
+def _memory_url(_: Place) -> str:
     return f"memory://{uuid.uuid4().hex}"
 
 
@@ -64,8 +83,8 @@ async def _forget(url: str) -> None:
     _store._named.pop(url.removeprefix("memory://"), None)
 
 
-def _sqlite_url(folder: Path) -> str:
-    return f"sqlite:///{folder}/{uuid.uuid4().hex}.db"
+def _sqlite_url(place: Place) -> str:
+    return f"sqlite:///{place.folder}/{uuid.uuid4().hex}.db"
 
 
 @asynccontextmanager
@@ -79,6 +98,37 @@ async def _sqlite_connect(url: str) -> AsyncIterator[Any]:
 
 async def _sqlite_fetch(connection: Any, query: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in await connection.execute_fetchall(query)]
+
+
+def _postgres_url(place: Place) -> str:
+    # All that a test makes, the user's tables too, is in the schema that goes with it.
+    schema = f"stoker_{uuid.uuid4().hex}"
+    return f"{place.servers.postgres}?schema={schema}&search_path={schema}"
+
+
+def _schema(url: str) -> str:
+    return url.rpartition("=")[2]
+
+
+@asynccontextmanager
+async def _postgres_connect(url: str) -> AsyncIterator[Any]:
+    import asyncpg
+
+    server, schema = url.partition("?")[0], _schema(url)
+    connection = await asyncpg.connect(server, server_settings={"search_path": schema})
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _postgres_fetch(connection: Any, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await connection.fetch(query)]
+
+
+async def _postgres_drop(url: str) -> None:
+    async with _postgres_connect(url) as connection:
+        await connection.execute(f"drop schema if exists {_schema(url)} cascade")
 
 
 KINDS = (
@@ -106,6 +156,15 @@ KINDS = (
         connect=_sqlite_connect,
         fetch=_sqlite_fetch,
     ),
+    Kind(
+        scheme="postgresql",
+        capabilities=frozenset(Capability),
+        scope=Scope.NETWORK,
+        make_url=_postgres_url,
+        clean=_postgres_drop,
+        connect=_postgres_connect,
+        fetch=_postgres_fetch,
+    ),
 )
 """What a driver can do is written here, and compared with what it declares: a capability that got
 lost must fail a test, not skip some."""
@@ -123,9 +182,9 @@ def kinds(capability: Capability | None = None, *, beyond_process: bool = False)
 
 
 @asynccontextmanager
-async def fresh_store(kind: Kind, folder: Path) -> AsyncIterator[Store]:
+async def fresh_store(kind: Kind, folder: Path, servers: Servers) -> AsyncIterator[Store]:
     """Lend a store of its own to a test."""
-    url = kind.make_url(folder)
+    url = kind.make_url(Place(folder, servers))
     assert driver_for(url).info.capabilities == kind.capabilities
     try:
         yield Store(kind, url)
