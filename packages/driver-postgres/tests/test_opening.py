@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from tools.servers.postgres import PostgresServer
 
-from stoker.driver import Capability, JobKey, JobState, NewJob, Want
+from stoker.driver import Capability, JobKey, JobState, NewJob
 from stoker.errors import DriverUnavailable, IncompatibleStore, InvalidInput, Unsupported
 from stoker_postgres import PostgresDriver
 from stoker_postgres._sql import migrations, quoted
@@ -93,29 +93,6 @@ async def test_a_schema_may_have_any_name(server: PostgresServer) -> None:
     await driver.enqueue([JOB])
     assert await driver.states([KEY]) == [JobState.READY]
     await driver.close()
-
-
-async def test_a_role_with_the_rights_of_the_readme_can_do_everything_but_migrate(
-    driver: PostgresDriver, server: PostgresServer, schema: str, raw: Any
-) -> None:
-    role = f"app_{schema}"
-    url = server.url.replace("postgres@", f"{role}@")
-    await raw.execute(f"create role {role} login")
-    assert "lacks a right" in await refusal(PostgresDriver(url, schema=schema))
-    await raw.execute(
-        f"grant usage on schema {schema} to {role};"
-        f"grant select, insert, update, delete on all tables in schema {schema} to {role};"
-        f"grant usage on all sequences in schema {schema} to {role};"
-        f"grant execute on all functions in schema {schema} to {role};"
-    )
-    app = PostgresDriver(url, schema=schema)
-    await app.open()
-    await app.enqueue([JOB])
-    hour = timedelta(hours=1)
-    assert len((await app.claim([Want("q", 1)], worker="w", lease=hour)).leases) == 1
-    assert [change.state for change in await app.remove([KEY])] == [None]
-    await app.close()
-    assert "lacks a right" in await refusal(PostgresDriver(url, schema=f"{schema}_other"))
 
 
 async def test_a_dropped_schema_is_named(driver: PostgresDriver, schema: str, raw: Any) -> None:

@@ -1,4 +1,4 @@
-"""The command `stoker`: runs workers, and shows what a store holds.
+"""The command `stoker`: runs workers, shows what a store holds, brings its schema up to date.
 
 From the bottom up::
 
@@ -8,7 +8,8 @@ From the bottom up::
     _signals, _watchdog    how a worker is told to end, and the certainty that it does
     _running               a worker's process from its first line to its exit code
     _snapshot, _tables     what a store holds, and how a person reads it
-    _worker, _status       the commands: their options, and nothing else
+    _worker, _status, _migrate
+                           the commands: their options, and nothing else
     _main                  the group that they belong to
 """
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import click
 
+from stoker_cli._migrate import migrate
 from stoker_cli._status import status
 from stoker_cli._worker import worker
 
@@ -20,15 +21,17 @@ __all__ = ["main"]
     f"{platform.python_version()}",
 )
 def main() -> None:
-    """Background jobs: run workers, look at queues.
+    """Background jobs: run workers, look at queues, bring stores up to date.
 
     \b
     Examples:
       stoker worker jobs:app            run the jobs of `app` in jobs.py
       stoker status jobs:app            what its store holds
       stoker status sqlite:///jobs.db   the same, without the application
+      stoker migrate jobs:app           brings its schema up to date
     """
 
 
 main.add_command(worker)
 main.add_command(status)
+main.add_command(migrate)

@@ -27,6 +27,7 @@ from stoker.driver import (
     JobQuery,
     JobRecord,
     JobState,
+    Migration,
     NewJob,
     Page,
     Promoted,
@@ -67,6 +68,7 @@ from stoker_postgres import (
     _enqueue,
     _inspect,
     _maintain,
+    _migrating,
     _presence,
     _schedules,
     _schema,
@@ -205,6 +207,16 @@ class PostgresDriver:
             pooler=source.pooled,
             migrate=self._migrate,
         )
+
+    # Migrates
+
+    async def pending_migrations(self) -> list[Migration]:
+        """Return what the schema lacks, with the SQL of each step."""
+        return await _migrating.pending(self._source, self._schema)
+
+    async def migrate(self) -> list[Migration]:
+        """Bring the schema to the newest version, also with the option `migrate=False`."""
+        return await _migrating.migrate(self._source, self._schema)
 
     # Producer
 

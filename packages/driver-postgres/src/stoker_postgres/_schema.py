@@ -2,99 +2,141 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
+from stoker.driver import Migration
 from stoker.errors import IncompatibleStore
 from stoker_postgres._asyncpg import Connection
+from stoker_postgres._rights import refuse_without_right_to_change, refuse_without_rights
 from stoker_postgres._sql import migrations, quoted
 
-__all__ = ["check", "migrate", "script"]
+__all__ = ["check", "migrate", "pending", "script"]
 
 _OLDEST_SERVER: Final = 14
 
+_NO_HURRY: Final = 24 * 3600.0
+"""Seconds that a migration, or waiting for somebody else's, may take: a table may be large."""
+
 _LOCK: Final = "select pg_advisory_xact_lock(hashtextextended($1::text, 0))"
-_EXISTS: Final = "select count(*) from pg_catalog.pg_namespace where nspname = $1::text"
 _FOUND: Final = """\
-select count(*) from pg_catalog.pg_tables
-where schemaname = $1::text and tablename = 'migrations'"""
+select count(n.oid), count(c.oid),
+    count(*) filter (
+        where has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+    )
+from (values ($1::text)) as wanted (name)
+left join pg_catalog.pg_namespace as n on n.nspname = wanted.name
+left join pg_catalog.pg_class as c
+    on c.relnamespace = n.oid and c.relname = 'migrations' and c.relkind = 'r'"""
+_VERSION: Final = "select coalesce(max(version), 0)::bigint from {schema}.migrations"
 _TABLE: Final = """\
-create table {schema}.migrations (
+create table if not exists {schema}.migrations (
     version integer primary key,
     name text not null,
     applied_at timestamptz not null default clock_timestamp()
-)"""
-_APPLIED: Final = "insert into {schema}.migrations (version, name) values ({version}, '{name}')"
+);"""
+_APPLIED: Final = "insert into {schema}.migrations (version, name) values ({version}, '{name}');"
 
 
-async def migrate(connection: Connection, schema: str) -> None:
-    """Bring the schema to the newest version; of many that try at once, one does it.
+class _Found(NamedTuple):
+    """What there is of a schema."""
+
+    exists: bool
+    version: int | None
+    """`None` when there is nothing of the driver's in it."""
+
+
+async def migrate(connection: Connection, schema: str) -> list[Migration]:
+    """Bring the schema to the newest version, in one transaction, and return the steps.
+
+    Of many that try at once one does it; the others wait, and have nothing left to do.
 
     Raises:
-        IncompatibleStore: the schema is not the driver's, or newer than this version of it.
+        IncompatibleStore: the server is too old, the schema is newer than this version of the
+            driver, or the role lacks a right.
     """
-    if await _version(connection, schema) == _newest(schema):
-        return
+    if not await pending(connection, schema):
+        return []
     async with connection.transaction(isolation="read_committed"):
-        await connection.fetch(_LOCK, f"stoker-postgres {schema}")
-        done = await _version(connection, schema)
-        _refuse_newer(done, schema)
-        if done is None and not (await connection.fetch(_EXISTS, schema))[0][0]:
-            await connection.execute(f"create schema {quoted(schema)}")
-        for step in _steps(done, schema):
-            await connection.execute(step)
+        await connection.fetch(_LOCK, f"stoker-postgres {schema}", timeout=_NO_HURRY)
+        found = await _look(connection, schema)
+        steps = _steps(found, schema)
+        if steps:
+            await refuse_without_right_to_change(connection, schema, exists=found.exists)
+        for step in steps:
+            await connection.execute(step.script, timeout=_NO_HURRY)
+        return steps
 
 
-async def check(connection: Connection, schema: str) -> None:
-    """Refuse a server or a schema that this version cannot use, saying what to do."""
+async def pending(connection: Connection, schema: str) -> list[Migration]:
+    """Return the steps that the schema lacks; changes nothing.
+
+    Raises:
+        IncompatibleStore: as `migrate`, but for the right to change it.
+    """
     server = connection.get_server_version()[0]
     if server < _OLDEST_SERVER:
         raise IncompatibleStore(
             f"the server is PostgreSQL {server}: the driver needs {_OLDEST_SERVER} or later"
         )
-    done = await _version(connection, schema)
-    _refuse_newer(done, schema)
-    if done is None or done < _newest(schema):
-        found = "does not exist" if done is None else f"has version {done}"
+    return _steps(await _look(connection, schema), schema)
+
+
+async def check(connection: Connection, schema: str) -> None:
+    """Refuse a server, a schema or a role that this version cannot use, saying what to do."""
+    steps = await pending(connection, schema)
+    if steps:
+        before = steps[0].version - 1
+        found = f"has version {before}" if before else "does not exist, or is empty"
         raise IncompatibleStore(
             f"the schema {schema!r} {found}, and this version of stoker-postgres needs version "
-            f"{_newest(schema)}: open the driver once with migrate=True and a role that may create "
-            "it, or apply the script that `stoker_postgres.PostgresDriver.migration_script` returns"
+            f"{steps[-1].version}: run `stoker migrate` as a role that may change it, or apply "
+            "the script that `stoker_postgres.PostgresDriver.migration_script` returns"
         )
+    await refuse_without_rights(connection, schema)
 
 
 def script(schema: str, done: int = 0) -> str:
     """Return the SQL that leads from version `done` of the schema to the newest."""
-    create = [] if done else [f"create schema if not exists {quoted(schema)}"]
-    return "\n\n".join(f"{step.rstrip().rstrip(';')};" for step in [*create, *_steps(done, schema)])
+    found = _Found(exists=True, version=done or None)
+    create = [] if done else [_create(schema, "if not exists ")]
+    return "\n\n".join([*create, *(step.script for step in _steps(found, schema))])
 
 
-def _steps(done: int | None, schema: str) -> list[str]:
+def _steps(found: _Found, schema: str) -> list[Migration]:
+    """Return what is to be run, each with all that belongs to it."""
     named = {"schema": quoted(schema)}
-    steps = [] if done else [_TABLE.format(**named)]
+    steps: list[Migration] = []
     for migration in migrations(schema):
-        if migration.version > (done or 0):
-            steps.append(migration.script)
-            steps.append(_APPLIED.format(**named, version=migration.version, name=migration.name))
+        if migration.version <= (found.version or 0):
+            continue
+        parts = [] if found.exists or steps else [_create(schema)]
+        if not found.version and not steps:
+            parts.append(_TABLE.format(**named))
+        parts.append(f"{migration.script.rstrip().rstrip(';')};")
+        parts.append(
+            _APPLIED.format(**named, version=migration.version, name=migration.name),
+        )
+        steps.append(Migration(migration.version, migration.name, "\n\n".join(parts)))
     return steps
 
 
-async def _version(connection: Connection, schema: str) -> int | None:
-    """Return the version of the schema; `None` when there is nothing of the driver's."""
-    if not (await connection.fetch(_FOUND, schema))[0][0]:
-        return None
-    rows = await connection.fetch(
-        f"select coalesce(max(version), 0)::bigint from {quoted(schema)}.migrations"
-    )
-    return int(rows[0][0])
+def _create(schema: str, unless: str = "") -> str:
+    return f"create schema {unless}{quoted(schema)};"
 
 
-def _refuse_newer(done: int | None, schema: str) -> None:
-    if done is not None and done > _newest(schema):
+async def _look(connection: Connection, schema: str) -> _Found:
+    """Return what there is, if this version of the driver knows it and the role may see it."""
+    exists, is_ours, is_readable = (await connection.fetch(_FOUND, schema))[0]
+    if not is_ours:
+        return _Found(bool(exists), None)
+    if not is_readable:
+        await refuse_without_rights(connection, schema)
+    rows = await connection.fetch(_VERSION.format(schema=quoted(schema)))
+    version = int(rows[0][0])
+    newest = migrations(schema)[-1].version
+    if version > newest:
         raise IncompatibleStore(
-            f"the schema {schema!r} has version {done}, and this version of stoker-postgres knows "
-            f"{_newest(schema)} at most: upgrade stoker-postgres here"
+            f"the schema {schema!r} has version {version}, and this version of stoker-postgres "
+            f"knows {newest} at most: upgrade stoker-postgres here"
         )
-
-
-def _newest(schema: str) -> int:
-    return migrations(schema)[-1].version
+    return _Found(True, version)

@@ -5,23 +5,17 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Final, NamedTuple
+from typing import Final
 
-__all__ = ["DEFAULT_SCHEMA", "Migration", "migrations", "quoted", "statement"]
+from stoker.driver import Migration
+
+__all__ = ["DEFAULT_SCHEMA", "migrations", "quoted", "statement"]
 
 DEFAULT_SCHEMA: Final = "stoker"
 """The files say this; another schema is put in its place."""
 
 _FOLDER: Final = files(__package__ or "stoker_postgres") / "sql"
 _QUALIFIER: Final = re.compile(rf"\b{DEFAULT_SCHEMA}\.")
-
-
-class Migration(NamedTuple):
-    """One step from a version of the schema to the next."""
-
-    version: int
-    name: str
-    script: str
 
 
 @cache

@@ -31,6 +31,7 @@ from stoker.driver import (
     JobQuery,
     JobRecord,
     JobState,
+    Migration,
     NewJob,
     Page,
     Promoted,
@@ -71,6 +72,7 @@ from stoker_sqlite import (
     _enqueue,
     _inspect,
     _maintain,
+    _migrating,
     _presence,
     _schedules,
     _settle,
@@ -173,6 +175,16 @@ class SqliteDriver:
     def clone(self) -> Self:
         """Return an independent, unopened driver of the same file."""
         return type(self)(self._path, synchronous=self._synchronous)
+
+    # Migrates
+
+    async def pending_migrations(self) -> list[Migration]:
+        """Return what the file lacks, with the SQL of each step; it is not created."""
+        return await _migrating.pending(self._path)
+
+    async def migrate(self) -> list[Migration]:
+        """Create the file and its tables or bring them up to date, in WAL mode, as `open` does."""
+        return await _migrating.migrate(self._path, self._synchronous)
 
     # Producer
 

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from stoker.driver import Migration
 from stoker.errors import DriverUnavailable, IncompatibleStore
 from stoker_sqlite._connection import is_busy
 from stoker_sqlite._locking import begin
 from stoker_sqlite._sql import migrations
 
-__all__ = ["check_library", "check_place", "prepare", "refusal"]
+__all__ = ["check_library", "check_place", "missing", "prepare", "refusal", "steps"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -51,8 +52,23 @@ def check_place(path: Path) -> None:
         raise _not_writable(path, "no write permission")
 
 
-def prepare(raw: sqlite3.Connection, path: Path, synchronous: str) -> None:
+def steps(done: int = 0) -> list[Migration]:
+    """Return the migrations that lead from version `done` to the newest."""
+    return [
+        Migration(
+            version,
+            f"{version:04}",
+            f"{script}\n\nupdate stoker_schema set version = {version};",
+        )
+        for version, script in enumerate(migrations(), 1)
+        if version > done
+    ]
+
+
+def prepare(raw: sqlite3.Connection, path: Path, synchronous: str) -> list[Migration]:
     """Make the file a store of the present version, for a connection that writes.
+
+    Returns the migrations that it took.
 
     Raises:
         IncompatibleStore: it is something else, or newer, or cannot be written.
@@ -61,10 +77,10 @@ def prepare(raw: sqlite3.Connection, path: Path, synchronous: str) -> None:
     give_up_at = time.monotonic() + _OPEN_SECONDS
     while True:
         try:
-            _prepare(raw, path, give_up_at)
+            applied = _prepare(raw, path, give_up_at)
             # How durable a commit is, is a setting of the connection, unlike the journal mode.
             raw.execute(f"pragma synchronous = {synchronous}")
-            return
+            return applied
         except sqlite3.DatabaseError as error:
             if not is_busy(error):
                 raise refusal(error, path) from error
@@ -76,19 +92,23 @@ def prepare(raw: sqlite3.Connection, path: Path, synchronous: str) -> None:
         time.sleep(0.005)
 
 
-def _prepare(raw: sqlite3.Connection, path: Path, give_up_at: float) -> None:
-    missing = _missing(raw, path)
+def _prepare(raw: sqlite3.Connection, path: Path, give_up_at: float) -> list[Migration]:
+    is_complete = not missing(raw, path)
     _write_ahead(raw, path)
-    if not missing:
-        return
+    if is_complete:
+        return []
     if not begin(raw, give_up_at, lambda: False):
         raise DriverUnavailable(f"{path} is locked by another connection", maybe_applied=False)
     try:
-        _migrate(raw, path)
+        applied = missing(raw, path)  # now that nobody else can apply it
+        for migration in applied:
+            for sql in _statements(migration.script):
+                raw.execute(sql)
         raw.execute("commit")
     except BaseException:
         raw.execute("rollback")
         raise
+    return applied
 
 
 def _write_ahead(raw: sqlite3.Connection, path: Path) -> None:
@@ -107,15 +127,7 @@ def _write_ahead(raw: sqlite3.Connection, path: Path) -> None:
         _log.info("%s is in WAL mode from now on; its journal mode was %s", path, before)
 
 
-def _migrate(raw: sqlite3.Connection, path: Path) -> None:
-    """Apply what is missing now that nobody else can."""
-    for script in _missing(raw, path):
-        for sql in _statements(script):
-            raw.execute(sql)
-    raw.execute("update stoker_schema set version = ?", (len(migrations()),))
-
-
-def _missing(raw: sqlite3.Connection, path: Path) -> tuple[str, ...]:
+def missing(raw: sqlite3.Connection, path: Path) -> list[Migration]:
     """Return the migrations that the file lacks; refuse a file that is not for this driver."""
     encoding, names, version = _found(raw)
     if encoding != "UTF-8":
@@ -135,7 +147,7 @@ def _missing(raw: sqlite3.Connection, path: Path) -> tuple[str, ...]:
             f"{path} has version {version} of the schema and this stoker-sqlite knows {known}: "
             "upgrade stoker-sqlite, here and in every process that uses the file"
         )
-    return migrations()[version:]
+    return steps(version)
 
 
 def _found(raw: sqlite3.Connection) -> tuple[str, list[str], int | None]:

@@ -1,7 +1,8 @@
 """The seam between the core and a datastore: the driver contract, version 1.
 
 A driver is one client of one store. It implements the four roles of `Driver` and, where it can,
-the capabilities `Wakeup`, `Schedules`, `Presence` and `Transactional`; `DriverInfo` says which.
+the capabilities `Wakeup`, `Schedules`, `Presence` and `Transactional`; `DriverInfo` says which. One
+whose store has a schema also has `Migrates`, which is for tools and asks nothing of the core.
 Everything above this seam (retry policy, backoff, batching, heartbeats, cron arithmetic,
 validation, hooks, codecs) lives once, in the core. Everything below it is one datastore's way of
 doing a few small, batched, atomic operations.
@@ -47,6 +48,7 @@ from stoker.driver.info import (
     Scope,
 )
 from stoker.driver.jobs import JobRecord, KeepFor, Lease, NewJob, OnConflict, Unique, Until
+from stoker.driver.migrations import Migrates, Migration
 from stoker.driver.protocol import (
     Admin,
     Consumer,
@@ -107,6 +109,8 @@ __all__ = [
     "Keep",
     "KeepFor",
     "Lease",
+    "Migrates",
+    "Migration",
     "NewJob",
     "OnConflict",
     "Outcome",
