@@ -17,6 +17,7 @@ from stoker.driver import (
     Claimed,
     ClockSource,
     Complete,
+    Definition,
     DriverInfo,
     Durability,
     Enqueued,
@@ -65,6 +66,7 @@ from stoker.errors import DriverClosed, InvalidInput, Unsupported
 from stoker_postgres import (
     _admin,
     _claim,
+    _definitions,
     _enqueue,
     _inspect,
     _maintain,
@@ -415,6 +417,13 @@ class PostgresDriver:
         """Delete a schedule."""
         client = self._opened()
         return await _schedules.remove(client, queue, name)
+
+    # Definitions
+
+    async def put_definitions(self, prefix: str, definitions: Sequence[Definition]) -> None:
+        """Keep what jobs are, for those who call the function `schedule` of the schema."""
+        client = self._opened()
+        await _definitions.put(client, prefix, definitions)
 
     # Presence
 

@@ -10,6 +10,7 @@ from stoker.driver import (
     IMMEDIATELY,
     After,
     At,
+    Definition,
     Enqueued,
     EnqueueStatus,
     NewJob,
@@ -22,7 +23,7 @@ from stoker.job import JobKey
 from stoker_postgres._statements import Statements
 from stoker_postgres._times import micros, when
 
-__all__ = ["LOCK_PATIENCE", "enqueue"]
+__all__ = ["LOCK_PATIENCE", "enqueue", "options_text"]
 
 LOCK_PATIENCE: Final = "2s"
 """How long an enqueue outside of a user's transaction waits for a row that somebody holds."""
@@ -102,11 +103,11 @@ def _columns(jobs: Sequence[NewJob]) -> tuple[list[Any], ...]:
         [job.max_attempts for job in jobs],
         [job.max_crashes for job in jobs],
         [job.payload_version for job in jobs],
-        [_options(job) for job in jobs],
+        [options_text(job) for job in jobs],
     )
 
 
-def _options(job: NewJob) -> str | None:
+def options_text(job: NewJob | Definition) -> str | None:
     """Return what few jobs have, as `stoker.options` reads it."""
     options: dict[str, object] = {}
     if job.expires is not None:
@@ -126,7 +127,7 @@ def _options(job: NewJob) -> str | None:
         options["tags"] = sorted(set(job.tags))
     if job.metadata:
         options["metadata"] = dict(job.metadata)
-    if job.headers:
+    if isinstance(job, NewJob) and job.headers:
         options["headers"] = _text(dict(job.headers))
     return _text(options) if options else None
 

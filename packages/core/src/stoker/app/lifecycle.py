@@ -15,9 +15,9 @@ from stoker.app.inspection import Inspection
 from stoker.app.waiting import Waiting
 from stoker.clock import Clock
 from stoker.driver import Driver, Keep, Retention
-from stoker.errors import ConfigurationError
+from stoker.errors import ConfigurationError, Unsupported
 from stoker.router import Catalogue, Scheduling
-from stoker.worker import Site, Worker, WorkerOptions, run_until_idle
+from stoker.worker import Site, Worker, WorkerOptions, run_until_idle, store_definitions
 
 __all__ = ["DEFAULT_RETENTION", "Lifecycle"]
 
@@ -165,6 +165,22 @@ class Lifecycle(Inspection):
         queues = {entry.settings.queue for entry in self._catalogue} | set(await self.queues())
         options = WorkerOptions(concurrency=concurrency, queues=sorted(queues | {"default"}))
         return await run_until_idle(await self._site(options, self.driver))
+
+    async def store_definitions(self) -> None:
+        """Tell the store what the app's jobs are, as every worker does when it starts.
+
+        Those who schedule without this code, for example a trigger in the database, may then name
+        a job and get its options. To be called where that must not wait for the first worker: in
+        a deployment step, in tests.
+
+        Raises:
+            Unsupported: nobody can schedule in this driver's store without the code.
+        """
+        if not await store_definitions(self._driver_open(), self._catalogue, self.queue_prefix):
+            raise Unsupported(
+                f"{self.driver.info.name} has no place for definitions: jobs are scheduled there "
+                "by this code only"
+            )
 
     async def _start_own_worker(self, options: WorkerOptions) -> None:
         # In the task that will also leave the lifespan, as some context managers demand.

@@ -1,8 +1,10 @@
 """The seam between the core and a datastore: the driver contract, version 1.
 
 A driver is one client of one store. It implements the four roles of `Driver` and, where it can,
-the capabilities `Wakeup`, `Schedules`, `Presence` and `Transactional`; `DriverInfo` says which. One
-whose store has a schema also has `Migrates`, which is for tools and asks nothing of the core.
+the capabilities `Wakeup`, `Schedules`, `Presence` and `Transactional`; `DriverInfo` says which. Two
+more may be there and promise nothing: `Migrates`, for tools, of a driver whose store has a schema,
+and `Definitions`, of one whose store enqueues jobs by itself.
+
 Everything above this seam (retry policy, backoff, batching, heartbeats, cron arithmetic,
 validation, hooks, codecs) lives once, in the core. Everything below it is one datastore's way of
 doing a few small, batched, atomic operations.
@@ -39,6 +41,7 @@ from stoker.driver.capabilities import (
     Wakeup,
     WorkerPresence,
 )
+from stoker.driver.definitions import Definition, Definitions
 from stoker.driver.info import (
     PROTOCOL_VERSION,
     Capability,
@@ -90,6 +93,8 @@ __all__ = [
     "ClockSource",
     "Complete",
     "Consumer",
+    "Definition",
+    "Definitions",
     "Driver",
     "DriverInfo",
     "Durability",

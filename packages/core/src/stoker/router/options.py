@@ -70,6 +70,12 @@ class Unique:
             key = f"{name[:190]}:{hashlib.sha256(key.encode()).hexdigest()}"
         return UniqueKey(key, self._until(), self.on_conflict)
 
+    def rule(self, name: str) -> UniqueKey:
+        """Return what is known without a payload: a key that is made from one is left empty."""
+        if isinstance(self.key, str):
+            return self.of(name, None, b"")
+        return UniqueKey("", self._until(), self.on_conflict)
+
     def _until(self) -> Until | After | At:
         if isinstance(self.until, Until):
             return self.until

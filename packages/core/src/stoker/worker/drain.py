@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from stoker.driver import Capability
 from stoker.errors import WorkerCrashed
+from stoker.worker.define import store_definitions
 from stoker.worker.execute import Executor
 from stoker.worker.heartbeat import Heartbeat
 from stoker.worker.held import HeldLeases
@@ -54,6 +55,7 @@ class _Drain:
     async def run(self) -> int:
         if self._site.can(Capability.SCHEDULE):
             await store_schedules(self._site)
+        await store_definitions(self._site.driver, self._site.catalogue, self._site.prefix)
         runs = 0
         while True:
             moved = await self._prepare()

@@ -11,9 +11,10 @@ import socket
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from stoker.driver import Capability
+from stoker.driver import Capability, Definitions
 from stoker.errors import DriverError, WorkerCrashed
 from stoker.worker.announce import Announcer
+from stoker.worker.define import Definer
 from stoker.worker.execute import Executor
 from stoker.worker.fetch import Fetcher
 from stoker.worker.heartbeat import Heartbeat
@@ -76,6 +77,8 @@ class Worker:
             )
         if site.can(Capability.SCHEDULE):
             self._services.append(Recurrer(site, link))
+        if isinstance(site.driver, Definitions):
+            self._services.append(Definer(site, link))
         self._announcer = None
         if site.can(Capability.PRESENCE):
             self._announcer = Announcer(site, link, self.id, self._info())
