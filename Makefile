@@ -17,7 +17,10 @@ SOURCES := $(wildcard conftest.py packages/*/src conformance-tests/src tests too
 TESTS := $(wildcard packages/*/tests conformance-tests/tests examples/*/tests)
 TYPED := stoker stoker.driver stoker_memory stoker_postgres stoker_sqlite stoker_cli stoker_conformance
 
-.PHONY: help setup test test-pythons check lint format types imports api demo wheels certify docs-conformance matrix pins clean
+# Peers are not part of anybody's setup.
+BENCH := .venvs/bench
+
+.PHONY: help setup test test-pythons check lint format types imports api demo wheels certify docs-conformance matrix bench-postgres pins clean
 
 help:
 	@echo "make setup         an environment in .venv with all packages and tools"
@@ -29,6 +32,7 @@ help:
 	@echo "make certify       certify our drivers: certificates/, README.md (CHECK=1: compare only)"
 	@echo "make docs-conformance  write docs/conformance/clauses.md again"
 	@echo "make matrix        run every case against every saboteur: docs/conformance/kill-matrix.md"
+	@echo "make bench-postgres  compare with other queues on PostgreSQL: benchmarks/results/"
 	@echo "make demo          run the demonstration (FOLDER=a folder of files)"
 	@echo "make pins          resolve the newest versions into constraints.txt"
 	@echo "make clean         remove environments, caches and built files"
@@ -92,6 +96,16 @@ docs-conformance: setup
 # Half an hour and more; MATRIX="--only NAME ..." or MATRIX="--case ID ..." runs a part of it.
 matrix: setup
 	cd conformance-tests/tests && "$(CURDIR)/$(BIN)/python" -m matrix $(MATRIX)
+
+$(BENCH)/.stamp: $(UV) Makefile pyproject.toml constraints.txt $(MEMBERS:%=%/pyproject.toml)
+	test -x $(BENCH)/bin/python || $(UV) venv --quiet --python .uv/bin/python $(BENCH)
+	$(UV) pip install --quiet --python $(BENCH)/bin/python $(PINNED) --group bench \
+		-e ./packages/core -e ./packages/driver-postgres
+	touch $@
+
+# A quarter of an hour; BENCH_ARGS="--backlog" fills stores with a million jobs, --help lists more.
+bench-postgres: $(BENCH)/.stamp
+	$(BENCH)/bin/python -m benchmarks.postgres $(BENCH_ARGS)
 
 pins: setup
 	$(BIN)/python tools/pins.py $(UV)

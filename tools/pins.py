@@ -30,7 +30,7 @@ def resolve(uv: str) -> list[str]:
     """Ask uv for one set of versions that suits all packages, all extras and the tools."""
     names = [tomllib.loads(path.read_text())["project"]["name"] for path in members()]
     command = [uv, "pip", "compile", "--quiet", "--universal", "--upgrade", "--python-version=3.11"]
-    command += ["--no-header", "--no-annotate", "--all-extras", "--group=dev", "-"]
+    command += ["--no-header", "--no-annotate", "--all-extras", "--group=dev", "--group=bench", "-"]
     command += [f"--no-emit-package={name}" for name in names]
     command += [str(path) for path in members()]
     # The bootstrap's uv is pinned as well, though no package asks for it.
