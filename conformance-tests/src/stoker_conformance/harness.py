@@ -135,7 +135,8 @@ class Harness(ABC, Generic[Namespace]):
         """Open a user's own connection whose transactions are as strict as the store has them.
 
         Optional: `begin` begins a transaction at the strictest isolation level, and reads
-        something, so that from then on it sees the store as it is in that moment.
+        something, so that from then on it sees the store as it is in that moment. Where a session
+        has a default for the level, it is that one here.
         """
         return self.connection(namespace)
 

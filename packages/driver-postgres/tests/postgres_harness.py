@@ -84,6 +84,8 @@ class _PostgresHarness(Harness[str]):
     @asynccontextmanager
     async def snapshot_connection(self, namespace: str) -> AsyncIterator[UserConnection]:
         async with _connected(self.url, **self._connecting) as raw:
+            if not self._connecting:  # behind a pooler it would stay with the server's session
+                await raw.execute("set default_transaction_isolation = 'serializable'")
             yield _Connection(raw, "serializable")
 
     @asynccontextmanager

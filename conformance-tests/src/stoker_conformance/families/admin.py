@@ -8,16 +8,18 @@ from stoker.driver import (
     IMMEDIATELY,
     After,
     At,
+    Capability,
     ChangeStatus,
     Complete,
     ExtendStatus,
+    Extension,
     JobKey,
     JobState,
     SettleStatus,
     Token,
 )
 from stoker.errors import InvalidInput
-from stoker_conformance.bench import QUEUE, Bench
+from stoker_conformance.bench import LEASE, QUEUE, Bench
 from stoker_conformance.case import case
 from stoker_conformance.expect import expect, expect_refusal, expect_unchanged
 
@@ -100,6 +102,9 @@ async def a_removed_job_is_gone(c: Bench) -> None:
     driver = await c.driver()
     keys = await c.one_in_each_state(driver)
     running = await c.record(driver, keys[JobState.RUNNING])
+    if Capability.RESULTS in c.info.capabilities:
+        token = Token(running.key, running.epoch)
+        await driver.extend([Extension(token, logs=[b'"1"'])], lease=LEASE, now=c.now)
     other = c.job(queue="parcels")
     await c.put(driver, other)
     answers = await driver.remove([*keys.values(), JobKey(QUEUE, "unknown")])
@@ -119,4 +124,10 @@ async def a_removed_job_is_gone(c: Bench) -> None:
     expect("claimed", await c.claim_ids(driver, now=late), [])
     counts = (await driver.stats([QUEUE], now=late))[QUEUE].counts
     expect("counts", sum(counts.values()), 0)
+    if Capability.RESULTS in c.info.capabilities:
+        await c.put(driver, c.job(running.key.id), now=late)
+        again = (await c.claim_one(driver, now=late)).token
+        await driver.extend([Extension(again, logs=[b'"2"'])], lease=LEASE, now=late)
+        logs = (await c.record(driver, running.key)).logs
+        expect("logs of a new job with the id of a removed one", logs, (b'"2"',))
     expect("the job next door", await c.state(driver, other.key), JobState.RUNNING)

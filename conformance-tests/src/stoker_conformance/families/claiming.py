@@ -134,6 +134,9 @@ async def a_claim_notes_epoch_attempt_and_expiry(c: Bench) -> None:
 
     await c.put(driver, *c.jobs(3))
     epochs += sorted(lease.token.epoch for lease in await c.claim(driver))
+    for client in (await c.driver(), driver):  # one after the other
+        await c.put(driver, c.job())
+        epochs.append((await c.claim_one(client)).token.epoch)
     rising = all(earlier < later for earlier, later in pairwise(epochs))
     expect_that("every epoch is greater than all before", rising and epochs[0] > 0, epochs)
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 
 from stoker.driver import (
     After,
+    At,
     Capability,
     ChangeStatus,
     Complete,
@@ -18,18 +19,25 @@ from stoker.driver import (
     EnqueueStatus,
     ExtendStatus,
     JobState,
+    Lease,
+    NewJob,
+    OnConflict,
     Settlement,
     SettleStatus,
     Transactional,
+    Unique,
+    Want,
 )
 from stoker.errors import DriverUnavailable, StokerError
-from stoker_conformance.bench import LEASE, Bench
+from stoker_conformance.bench import ERROR, LEASE, Bench
 from stoker_conformance.case import case
 from stoker_conformance.expect import Violation, expect, expect_that, expect_unchanged
 
 T = TypeVar("T")
 
 _NEEDS: Final = (Capability.TRANSACTIONAL,)
+_GLIMPSE: Final = 0.2
+"""Seconds for which a settlement waits for a transaction; if it comes late, nothing is lost."""
 _INSERTED: Final = EnqueueStatus.INSERTED
 _DUPLICATE: Final = EnqueueStatus.DUPLICATE_ID
 
@@ -114,6 +122,7 @@ async def a_held_record_is_busy(c: Bench) -> None:
             answers = (ExtendStatus.BUSY, ExtendStatus.EXTENDED)
             expect_that("an extend is BUSY or applied", extended.status in answers, extended)
             busy |= {"cancel": cancelled.status, "remove": removed.status, "retry": retried.status}
+            await _expect_open(c, driver, connection)
             raise _UserFailed
     expect("the answers to changes", busy, dict.fromkeys(busy, ChangeStatus.BUSY))
     record = await c.record(other, job.key)
@@ -123,9 +132,53 @@ async def a_held_record_is_busy(c: Bench) -> None:
     async with driver.transaction(lease=LEASE) as connection:
         answer = await driver.settle_in(connection, settlement, now=c.at(3))
         expect("a settlement after the heartbeat", answer.status, SettleStatus.APPLIED)
+        waiting = asyncio.ensure_future(c.settle(other, token, Complete(), now=c.at(3)))
+        await asyncio.wait([waiting], timeout=_GLIMPSE)
+    expect("a settlement that waited", (await waiting).status, SettleStatus.ALREADY)
     expect("the state after the commit", await c.state(other, job.key), JobState.COMPLETED)
     late = await c.extend(other, token, now=c.at(4))
     expect("an extend after the commit", late.status, ExtendStatus.STALE)
+    await _expect_others_taken(c, driver, other)
+
+
+async def _expect_others_taken(c: Bench, driver: _TransactionDriver, other: Driver) -> None:
+    """Hold jobs in a transaction: a claim, a promote and a reap take the others, and do not wait.
+
+    A store where a transaction excludes other writers says so with DriverUnavailable.
+    """
+    queue = "parcels"
+    await c.put(other, *c.jobs(2, queue=queue))
+    held, free = await c.claim(other, 2, queue=queue)
+    ready, due = c.job(queue=queue), c.job(queue=queue, run_at=At(c.at(1)))
+    await c.put(other, ready, due)
+    keys = ("ready", "due") if Capability.UNIQUE in c.info.capabilities else ()
+    for key in keys:
+        run_at = due.run_at if key == "due" else ready.run_at
+        await c.put(other, c.job(queue=queue, unique=Unique(key), run_at=run_at))
+    moves = [Unique(key, on_conflict=OnConflict.RESCHEDULE) for key in keys]
+    later = [c.job(queue=queue, unique=move, run_at=At(c.at(3_600))) for move in moves]
+    with suppress(_UserFailed):
+        async with driver.transaction(lease=LEASE) as connection:
+            await driver.enqueue_in(connection, later, now=c.at(1))
+            await driver.settle_in(connection, Settlement(held.token, Complete()), now=c.at(1))
+            with suppress(DriverUnavailable):
+                await _take_others(c, other, queue, ready, free)
+            await _expect_open(c, driver, connection)
+            raise _UserFailed
+
+
+async def _take_others(c: Bench, other: Driver, queue: str, ready: NewJob, free: Lease) -> None:
+    claimed = await other.claim([Want(queue, 9)], worker="worker-2", lease=LEASE, now=c.at(2))
+    expect("claimed", [lease.token.key for lease in claimed.leases], [ready.key])
+    expect("promoted", (await other.promote([queue], limit=9, now=c.at(2))).count, 1)
+    reaped = await other.reap([queue], limit=9, delay=LEASE, error=ERROR, now=c.at(60))
+    expect("reaped", [one.lease.token for one in reaped], [free.token])
+
+
+async def _expect_open(c: Bench, driver: _TransactionDriver, connection: Any) -> None:
+    """Expect that what others did has not waited until the store ended the transaction."""
+    statement = driver.enqueue_in(connection, [c.job(queue="effects")], now=c.at(2))
+    await _answer("the next statement of the transaction, which nobody waits for", statement)
 
 
 @case(

@@ -6,13 +6,15 @@ know lower bounds only: a slow machine makes everything late, and nothing early.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 
 from stoker.driver import (
     After,
+    Capability,
     ClockSource,
     Driver,
     EnqueueStatus,
@@ -27,6 +29,7 @@ from stoker.driver import (
     Retry,
     Settlement,
     Token,
+    Transactional,
     Want,
 )
 from stoker_conformance.bench import ERROR, LEASE, QUEUE, Bench
@@ -69,6 +72,25 @@ async def a_delay_is_never_early(c: Bench) -> None:
     expect_that(f"{delay} passed until the claim", waited >= _SLACK * delay.total_seconds(), waited)
     expect_that("claimed_at is not before run_at", lease.claimed_at >= lease.run_at, lease)
     expect("the job claimed", lease.token.key, job.key)
+    if Capability.TRANSACTIONAL in c.info.capabilities:
+        await _expect_a_clock_that_runs(c, driver, delay)
+
+
+async def _expect_a_clock_that_runs(c: Bench, driver: Driver, delay: timedelta) -> None:
+    """Enqueue in a transaction that is older than the delay."""
+    joining = cast("Transactional[Any]", driver)
+    job = c.job(run_at=After(delay))
+    async with c.connection() as connection:
+        await connection.begin()
+        await joining.enqueue_in(connection.raw, [c.job(queue="others")])
+        await asyncio.sleep(2 * delay.total_seconds())
+        began = time.monotonic()
+        await joining.enqueue_in(connection.raw, [job])
+        await connection.commit()
+    await eventually("a claim of a job that is due", lambda: _promote_and_claim(driver))
+    waited = time.monotonic() - began
+    what = f"{delay} passed since an enqueue in a transaction, until the claim"
+    expect_that(what, waited >= _SLACK * delay.total_seconds(), waited)
 
 
 @case(

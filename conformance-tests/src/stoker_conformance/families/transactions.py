@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol, cast
@@ -22,10 +23,10 @@ from stoker.driver import (
     Token,
     Transactional,
 )
-from stoker.errors import InvalidInput
+from stoker.errors import DriverUnavailable, InvalidInput
 from stoker_conformance.bench import LEASE, QUEUE, Bench
 from stoker_conformance.case import case
-from stoker_conformance.expect import expect, expect_refusal, expect_unchanged
+from stoker_conformance.expect import Violation, expect, expect_refusal, expect_unchanged
 from stoker_conformance.waiting import eventually
 
 _NEEDS: Final = (Capability.TRANSACTIONAL,)
@@ -142,6 +143,29 @@ async def completion_and_effects_are_one(c: Bench) -> None:
     expect("job and effect after the commit", states, [JobState.COMPLETED, JobState.READY])
     answer = await c.settle(other, token, Complete(), now=c.at(3))
     expect("the same settlement again", answer.status, SettleStatus.ALREADY)
+    await _complete_beside_a_heartbeat(c, driver, other)
+
+
+async def _complete_beside_a_heartbeat(c: Bench, driver: _TransactionDriver, other: Driver) -> None:
+    """Extend the lease after a block has read, on a connection whose own level would mind."""
+    job = c.job()
+    await c.put(other, job)
+    token = (await c.claim_one(other)).token
+    async with (
+        c.snapshot_connection() as strict,
+        driver.transaction(strict.raw, lease=LEASE) as connection,
+    ):
+        await driver.enqueue_in(connection, [c.job(queue="effects")], now=c.at(1))
+        with suppress(DriverUnavailable):  # where a transaction excludes other writers
+            await c.extend(other, token, now=c.at(2))
+        settling = driver.settle_in(connection, Settlement(token, Complete()), now=c.at(3))
+        try:
+            answer = await settling
+        except Exception as error:
+            what = "settle_in after a heartbeat, in a block"
+            raise Violation(what, "an answer", f"{type(error).__name__}: {error}") from error
+        expect("the answer of settle_in after a heartbeat", answer.status, SettleStatus.APPLIED)
+    expect("the state after the commit", await c.state(other, job.key), JobState.COMPLETED)
 
 
 @case(
@@ -158,9 +182,13 @@ async def a_reaped_lease_cannot_commit(c: Bench) -> None:
     await c.put(other, job)
     token = (await c.claim_one(other)).token
     await c.reap(other, now=c.at(60))
-    before = await c.record(other, job.key)
     unknown = Token(JobKey(QUEUE, "unknown"), token.epoch)
-    for dead, expected in ((token, SettleStatus.STALE), (unknown, SettleStatus.GONE)):
+    for dead, expected in (
+        (token, SettleStatus.STALE),
+        (unknown, SettleStatus.GONE),
+        (token, SettleStatus.STALE),
+    ):
+        before = await c.record(other, job.key)
         try:
             async with driver.transaction(lease=LEASE) as connection:
                 await driver.enqueue_in(connection, [effect], now=c.at(61))
@@ -168,8 +196,9 @@ async def a_reaped_lease_cannot_commit(c: Bench) -> None:
                 raise _UserFailed  # what the core does after any answer but APPLIED
         except _UserFailed:
             pass
-    expect("the effect", await c.state(other, effect.key), None)
-    expect_unchanged("the job", await c.record(other, job.key), before)
+        expect("the effect", await c.state(other, effect.key), None)
+        expect_unchanged("the job", await c.record(other, job.key), before)
+        await c.claim(other, now=c.at(61))  # for the last one somebody else holds the lease
 
 
 @case(
