@@ -1,13 +1,16 @@
 -- How full queues ($2) are: jobs by state, up to $3 each (running: all), for how long a job has been
--- ready, and whether the queue is paused. Each count is a walk over one partial index.
+-- ready, and whether the queue is paused. Each count is a walk over one partial index: it is in the
+-- order of that index, so that no planner takes the table instead to be done sooner.
 select q.queue,
     (select count(*) from (
         select from stoker.jobs as j
-        where j.queue = q.queue and j.state = 'scheduled' limit $3::bigint
+        where j.queue = q.queue and j.state = 'scheduled'
+        order by j.run_at limit $3::bigint
     ) as c),
     (select count(*) from (
         select from stoker.jobs as j
-        where j.queue = q.queue and j.state = 'ready' limit $3::bigint
+        where j.queue = q.queue and j.state = 'ready'
+        order by j.priority desc, j.place limit $3::bigint
     ) as c),
     (select count(*) from stoker.jobs as j where j.queue = q.queue and j.state = 'running'),
     e.completed, e.failed, e.cancelled,
@@ -34,11 +37,11 @@ cross join lateral (
             (select from stoker.jobs as j
             where j.queue = q.queue and j.state = s.state
                 and j.finished_at is not null and j.keep_until is null
-            limit $3::bigint)
+            order by j.finished_at limit $3::bigint)
             union all
             (select from stoker.jobs as j
             where j.queue = q.queue and j.state = s.state and j.keep_until is not null
-            limit $3::bigint)
+            order by j.keep_until limit $3::bigint)
         ) as ended
     ) as c
 ) as e
