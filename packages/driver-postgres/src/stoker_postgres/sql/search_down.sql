@@ -3,6 +3,8 @@
 -- Filters: $5 states, $6 names, $7 ids, $8 tags, $9 metadata, $10 and $11 enqueued from and to.
 -- Answers the last id that was looked at if there may be more beyond, and a record; one row with
 -- no record if nothing matched.
+-- The planner is not to know how many ids are looked at: of a queue that was never analysed it would
+-- rather collect and sort all.
 with step as materialized (
     select s.id,
         ($5::text[] is null or s.state = any($5))
@@ -15,7 +17,7 @@ with step as materialized (
     from stoker.jobs as s
     where s.queue = $1::text and ($2::text is null or s.id < $2)
     order by s.id desc
-    limit $3::bigint
+    limit (select $3::bigint)
 ),
 page as materialized (
     select id from step where matches order by id desc limit $4::bigint
