@@ -1,7 +1,7 @@
 """The life of a lease after its claim: extended, then settled.
 
-What a statement does not answer was not valid, or is locked. A second statement tells which: the
-first one cannot see what was committed while it waited.
+What a statement does not answer was not valid, is locked, or has changed while it was waited for. A
+second statement tells which: the first one cannot see what was committed while it waited.
 """
 
 from __future__ import annotations
@@ -75,19 +75,34 @@ async def settle(
             completions.
     """
     answers: list[Settled | None] = [None] * len(items)
+    left = list(range(len(items)))
+    while left:
+        applied = await _apply(db, [items[at] for at in left], now, idle)
+        for at, answer in zip(left, applied, strict=True):
+            answers[at] = answer
+        missing = [at for at in left if answers[at] is None]
+        found = await _classify(db, [items[at].token for at in missing])
+        for at, lease in zip(missing, found, strict=True):
+            if not _is_valid(lease):  # else it changed while it was waited for
+                answers[at] = _not_applied(items[at], lease)
+        left = [at for at in missing if answers[at] is None]
+    return [answer for answer in answers if answer is not None]
+
+
+async def _apply(
+    db: Statements, items: Sequence[Settlement], now: int | None, idle: str | None
+) -> list[Settled | None]:
+    """End the leases that are valid; `None` for the others."""
+    answers: list[Settled | None] = [None] * len(items)
     plain = [at for at, item in enumerate(items) if _is_plain(item)]
     if plain:
-        for at in await _complete(db, [items[at] for at in plain], now, idle):
-            answers[plain[at - 1]] = _APPLIED[JobState.COMPLETED]
+        for number in await _complete(db, [items[at] for at in plain], now, idle):
+            answers[plain[number - 1]] = _APPLIED[JobState.COMPLETED]
     if len(plain) < len(items):
         special = [at for at, item in enumerate(items) if not _is_plain(item)]
-        for at, state in await _settle(db, [items[at] for at in special], now):
-            answers[special[at - 1]] = _APPLIED[STATES[state]]
-    missing = [at for at, answer in enumerate(answers) if answer is None]
-    found = await _classify(db, [items[at].token for at in missing])
-    for at, left in zip(missing, found, strict=True):
-        answers[at] = _not_applied(items[at], left)
-    return [answer for answer in answers if answer is not None]
+        for number, state in await _settle(db, [items[at] for at in special], now):
+            answers[special[number - 1]] = _APPLIED[STATES[state]]
+    return answers
 
 
 def _is_plain(item: Settlement) -> bool:
@@ -171,8 +186,11 @@ async def extend(
 def _not_extended(found: _Found | None) -> Extended:
     if found is None:
         return _EXTENDED_GONE
-    is_valid = found.is_last and found.state == JobState.RUNNING
-    return _EXTENDED_BUSY if is_valid else _EXTENDED_STALE
+    return _EXTENDED_BUSY if _is_valid(found) else _EXTENDED_STALE
+
+
+def _is_valid(found: _Found | None) -> bool:
+    return found is not None and found.is_last and found.state == JobState.RUNNING
 
 
 async def _classify(db: Statements, tokens: Sequence[Token]) -> list[_Found | None]:

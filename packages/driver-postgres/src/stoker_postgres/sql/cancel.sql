@@ -5,15 +5,20 @@ with clock as materialized (
     select coalesce(stoker.instant($1::bigint), clock_timestamp()) as now
 ),
 found as materialized (
-    select i.n, j.queue, j.id, j.state, j.keep_cancelled = interval '0' as removes
+    select i.n, i.queue, j.spot, j.state, j.keep_cancelled = interval '0' as removes
     from unnest($2::text[], $3::text[]) with ordinality as i (queue, id, n)
-    join stoker.jobs as j on j.queue = i.queue and j.id = i.id
-    for update of j skip locked
+    cross join lateral (
+        select r.ctid as spot, r.state, r.keep_cancelled from stoker.jobs as r
+        where r.queue = i.queue and r.id = i.id
+        limit 1
+        for update skip locked
+    ) as j
+    cross join lateral (select from stoker.jobs as s where s.ctid = j.spot limit 1) as seen
 ),
 removed as (
     delete from stoker.jobs as j
     using found as f
-    where j.queue = f.queue and j.id = f.id and f.state in ('scheduled', 'ready') and f.removes
+    where j.ctid = f.spot and f.state in ('scheduled', 'ready') and f.removes
 ),
 ended as (
     update stoker.jobs as j
@@ -24,7 +29,7 @@ ended as (
             when 'running' then coalesce(j.cancel_reason, $4::text) else $4::text
         end
     from found as f cross join clock
-    where j.queue = f.queue and j.id = f.id and (
+    where j.ctid = f.spot and (
         f.state = 'running' or (f.state in ('scheduled', 'ready') and f.removes is not true)
     )
 ),

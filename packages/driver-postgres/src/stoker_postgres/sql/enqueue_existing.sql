@@ -1,4 +1,6 @@
 -- Who has these ids: queue, id and nonce of each that exists.
 select j.queue, j.id, j.nonce
 from unnest($1::text[], $2::text[]) as i (queue, id)
-join stoker.jobs as j on j.queue = i.queue and j.id = i.id
+cross join lateral (
+    select r.queue, r.id, r.nonce from stoker.jobs as r where r.queue = i.queue and r.id = i.id limit 1
+) as j

@@ -6,17 +6,21 @@ with clock as materialized (
     select coalesce(stoker.instant($1::bigint), clock_timestamp()) as now
 ),
 valid as materialized (
-    select i.n, i.queue, i.id, i.progress, l.entries
+    select i.n, i.queue, i.id, i.progress, j.spot, l.entries
     from unnest($3::text[], $4::text[], $5::bigint[], $6::bytea[]) with ordinality
         as i (queue, id, epoch, progress, n)
-    join stoker.jobs as j on j.queue = i.queue and j.id = i.id
+    cross join lateral (
+        select r.ctid as spot from stoker.jobs as r
+        where r.queue = i.queue and r.id = i.id and r.epoch = i.epoch and r.expires_at is not null
+        limit 1
+        for update skip locked
+    ) as j
+    cross join lateral (select from stoker.jobs as s where s.ctid = j.spot limit 1) as seen
     left join (
         select e.n, count(*) as entries
         from unnest($7::bigint[], $8::bytea[]) as e (n, body)
         group by e.n
     ) as l on l.n = i.n
-    where j.epoch = i.epoch and j.expires_at is not null
-    for update of j skip locked
 ),
 extended as (
     update stoker.jobs as j
@@ -24,7 +28,7 @@ extended as (
         progress = coalesce(v.progress, j.progress),
         logged = j.logged or v.entries is not null
     from valid as v
-    where j.queue = v.queue and j.id = v.id
+    where j.ctid = v.spot
     returning v.n, j.cancel_reason
 ),
 trimmed as (

@@ -17,4 +17,6 @@ select j.queue, j.id, j.name, j.state, j.payload, j.payload_version::bigint, j.p
         order by newest.number
     ) end
 from unnest($1::text[], $2::text[]) as i (queue, id)
-join stoker.jobs as j on j.queue = i.queue and j.id = i.id
+cross join lateral (
+    select r.* from stoker.jobs as r where r.queue = i.queue and r.id = i.id limit 1
+) as j

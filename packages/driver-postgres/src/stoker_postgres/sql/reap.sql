@@ -8,12 +8,13 @@ expired as materialized (
     select x.*
     from unnest($2::text[]) as q (queue)
     cross join lateral (
-        select j.* from stoker.jobs as j
+        select j.*, j.ctid as spot from stoker.jobs as j
         where j.queue = q.queue and j.state = 'running'
             and j.expires_at <= (select now from clock)
         limit $3::bigint
         for update skip locked
     ) as x
+    cross join lateral (select from stoker.jobs as s where s.ctid = x.spot limit 1) as seen
 ),
 ends as materialized (
     select d.*,
@@ -33,7 +34,7 @@ ends as materialized (
 removed as (
     delete from stoker.jobs as j
     using ends as e
-    where j.queue = e.queue and j.id = e.id and e.keep = interval '0'
+    where j.ctid = e.spot and e.keep = interval '0'
 ),
 changed as (
     update stoker.jobs as j
@@ -51,7 +52,7 @@ changed as (
         cancel_reason = case when e.goes_to = 'cancelled' then j.cancel_reason end,
         errors = (j.errors || $5::bytea)[greatest(1, coalesce(cardinality(j.errors), 0) - 8):]
     from ends as e
-    where j.queue = e.queue and j.id = e.id and e.keep is distinct from interval '0'
+    where j.ctid = e.spot and e.keep is distinct from interval '0'
 ),
 hinted as materialized (
     select count(pg_notify($6::text, 'W' || q.queue))

@@ -1,10 +1,15 @@
 -- Delete jobs in any state, with their unique keys. $1 and $2 queues and ids. Locked rows are
 -- skipped. Answers the number of each that was deleted.
 with found as materialized (
-    select i.n, j.queue, j.id, j.unique_key
+    select i.n, i.queue, i.id, j.spot, j.unique_key
     from unnest($1::text[], $2::text[]) with ordinality as i (queue, id, n)
-    join stoker.jobs as j on j.queue = i.queue and j.id = i.id
-    for update of j skip locked
+    cross join lateral (
+        select r.ctid as spot, r.unique_key from stoker.jobs as r
+        where r.queue = i.queue and r.id = i.id
+        limit 1
+        for update skip locked
+    ) as j
+    cross join lateral (select from stoker.jobs as s where s.ctid = j.spot limit 1) as seen
 ),
 freed as (
     delete from stoker.keys as k
@@ -14,5 +19,5 @@ freed as (
 )
 delete from stoker.jobs as j
 using found as f
-where j.queue = f.queue and j.id = f.id
+where j.ctid = f.spot
 returning f.n

@@ -8,12 +8,17 @@ target as materialized (
     select clock.now, stoker.resolve(clock.now, $4::bigint, $5::bigint) as run_at from clock
 ),
 found as materialized (
-    select i.n, j.queue, j.id, j.state,
+    select i.n, i.queue, j.spot, j.state,
         case when t.run_at <= t.now then 'ready' else 'scheduled' end as goes_to, t.now, t.run_at
     from target as t
     cross join unnest($2::text[], $3::text[]) with ordinality as i (queue, id, n)
-    join stoker.jobs as j on j.queue = i.queue and j.id = i.id
-    for update of j skip locked
+    cross join lateral (
+        select r.ctid as spot, r.state from stoker.jobs as r
+        where r.queue = i.queue and r.id = i.id
+        limit 1
+        for update skip locked
+    ) as j
+    cross join lateral (select from stoker.jobs as s where s.ctid = j.spot limit 1) as seen
 ),
 moved as (
     update stoker.jobs as j
@@ -27,7 +32,7 @@ moved as (
             else j.place
         end
     from found as f
-    where j.queue = f.queue and j.id = f.id and f.state in ('scheduled', 'ready')
+    where j.ctid = f.spot and f.state in ('scheduled', 'ready')
 ),
 hinted as materialized (
     select count(pg_notify($6::text, 'W' || q.queue))

@@ -46,7 +46,9 @@ left join lateral (
             order by newest.number
         ) end
     from page
-    join stoker.jobs as j on j.queue = $1::text and j.id = page.id
+    cross join lateral (
+        select r.* from stoker.jobs as r where r.queue = $1::text and r.id = page.id limit 1
+    ) as j
 ) as record (
     queue, id, name, state, payload, payload_version, priority, epoch, attempt, max_attempts,
     crashes, max_crashes, snoozes, parked_since, enqueued_at, run_at, ready_at, claimed_at,

@@ -3,23 +3,30 @@
 -- retry, fail, release, park, snooze or cancel), $7 and $8 when (a delay or a time), $9 results,
 -- $10 errors, $11 reasons, $12 progress, $13 and $14 the number of the settlement and the body of
 -- each log entry. Answers number and state of each that was valid.
--- Rows are locked first and joined back by their key: the decision then is about the row as the
--- transactions that were waited for have left it.
+-- Rows are locked first, in the order of their keys. One that another transaction has changed
+-- meanwhile is not answered: this statement cannot see what it has become, the next one can.
 with clock as materialized (
     select coalesce(stoker.instant($1::bigint), clock_timestamp()) as now
 ),
 valid as materialized (
-    select i.*, j.attempt, j.max_attempts, j.cancel_reason, j.keep_completed, j.keep_failed,
-        j.keep_cancelled
-    from unnest(
-        $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[], $9::bytea[],
-        $10::bytea[], $11::text[], $12::bytea[]
-    ) with ordinality
-        as i (queue, id, epoch, kind, delay, at, result, error, reason, progress, n)
-    join stoker.jobs as j on j.queue = i.queue and j.id = i.id
-    where j.epoch = i.epoch and j.expires_at is not null
-    order by j.queue, j.id
-    for update of j
+    select i.*, j.*
+    from (
+        select * from unnest(
+            $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[],
+            $9::bytea[], $10::bytea[], $11::text[], $12::bytea[]
+        ) with ordinality
+            as u (queue, id, epoch, kind, delay, at, result, error, reason, progress, n)
+        order by u.queue, u.id
+    ) as i
+    cross join lateral (
+        select r.ctid as spot, r.attempt, r.max_attempts, r.cancel_reason, r.keep_completed,
+            r.keep_failed, r.keep_cancelled
+        from stoker.jobs as r
+        where r.queue = i.queue and r.id = i.id and r.epoch = i.epoch and r.expires_at is not null
+        limit 1
+        for update
+    ) as j
+    cross join lateral (select from stoker.jobs as s where s.ctid = j.spot limit 1) as seen
 ),
 decided as materialized (
     select v.*, clock.now, stoker.resolve(clock.now, v.delay, v.at) as run_at,
@@ -50,7 +57,7 @@ ends as materialized (
 removed as (
     delete from stoker.jobs as j
     using ends as e
-    where j.queue = e.queue and j.id = e.id and e.keep = interval '0'
+    where j.ctid = e.spot and e.keep = interval '0'
 ),
 changed as (
     update stoker.jobs as j
@@ -78,7 +85,7 @@ changed as (
         progress = coalesce(e.progress, j.progress),
         logged = j.logged or e.entries is not null
     from ends as e
-    where j.queue = e.queue and j.id = e.id and e.keep is distinct from interval '0'
+    where j.ctid = e.spot and e.keep is distinct from interval '0'
 ),
 trimmed as (
     delete from stoker.logs as l
