@@ -78,13 +78,3 @@ async def test_a_listener_whose_channel_was_forgotten_notices(
         await driver.enqueue([JOB])
         while not await driver.wait(["q"], SECOND * 5):
             pass
-
-
-async def test_a_burst_of_enqueues_gives_few_hints(driver: PostgresDriver) -> None:
-    assert driver._client is not None
-    hints = driver._client.hints
-    first = hints.due(["q"])
-    assert (first, hints.due(["q"])) == (["q"], [])
-    hints.owe({"q"})
-    await hints.close()
-    assert hints._owed == set()

@@ -499,12 +499,8 @@ class PostgresDriver:
         self, client: Client, jobs: Sequence[NewJob], now: int | None
     ) -> list[Enqueued]:
         queues = {job.key.queue for job in jobs}
-        due = client.hints.due(queues)
-        try:
+        with client.hints.with_commit_of(queues) as due:
             return await _enqueue.enqueue(client, jobs, now, hints=due)
-        finally:
-            # Also after a failure: the jobs may have been stored all the same.
-            client.hints.owe(queues.difference(due))
 
     def _joined(self, connection: object) -> OnConnection:
         self._opened()
