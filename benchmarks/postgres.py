@@ -27,6 +27,7 @@ REMOVING: Final = Participant(
 )
 FULL: Final = Participant("stoker, full", _python("stoker_postgres", "--full"), _DRAINS)
 PGQUEUER: Final = Participant("pgqueuer", _python("pgqueuer"), _ALL)
+UNLIMITED: Final = Participant("pgqueuer, unlimited", _python("pgqueuer", "--unlimited"), _DRAINS)
 PROCRASTINATE: Final = Participant("procrastinate", _python("procrastinate"), _ALL, keeps=False)
 RAW: Final = Participant(
     "asyncpg", _python("asyncpg_insert"), frozenset({ONE_BY_ONE, BULK}), keeps=False
@@ -54,6 +55,11 @@ TABLES: Final = {
 }
 GOALS: Final = (
     Goal("drain, over pgqueuer", Ratio(("stoker", DRAIN), ("pgqueuer", DRAIN)), at_least=2.0),
+    Goal(
+        "drain, over pgqueuer without a limit of concurrency",
+        Ratio(("stoker", DRAIN), ("pgqueuer, unlimited", DRAIN)),
+        at_least=2.0,
+    ),
     Goal(
         "drain, removing, over pgqueuer",
         Ratio(("stoker, removing", DRAIN), ("pgqueuer", DRAIN)),
@@ -87,7 +93,7 @@ if __name__ == "__main__":
         Benchmark(
             name="postgres",
             title="Stoker and its peers on PostgreSQL",
-            participants=(STOKER, REMOVING, FULL, PGQUEUER, PROCRASTINATE, RAW),
+            participants=(STOKER, REMOVING, FULL, PGQUEUER, UNLIMITED, PROCRASTINATE, RAW),
             tables=TABLES,
             goals=GOALS,
             connect=PostgresStore,

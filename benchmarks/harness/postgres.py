@@ -6,21 +6,24 @@ import asyncio
 import secrets
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 import asyncpg
+from benchmarks.harness.checks import Wrong
 from tools.servers.postgres import PostgresServer
 
 __all__ = ["SETTINGS", "PostgresStore"]
 
 SETTINGS: Final = {
     "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.max": "50000",
     # A checkpoint makes the next change of each page write all of it to the log. One that falls
     # into the run of one participant and not into another's would be taken for a difference.
     "checkpoint_timeout": "1h",
     "max_wal_size": "32GB",
 }
+_FORGOTTEN: Final = "select dealloc from pg_stat_statements_info"
 _WORK: Final = """
 select
     (select sum(calls) from pg_stat_statements where dbid = d.oid) as statements,
@@ -53,7 +56,7 @@ class PostgresStore:
         self._admin = await asyncpg.connect(self._url)
         self._stack.push_async_callback(self._clean)
         await self._admin.execute("create extension if not exists pg_stat_statements")
-        await self._admin.execute("select pg_stat_statements_reset()")
+        self._forgotten = await self._admin.fetchval(_FORGOTTEN)
         return self
 
     async def __aexit__(
@@ -76,24 +79,18 @@ class PostgresStore:
         return urlsplit(self._url)._replace(path=f"/{name}").geturl()
 
     async def work(self, url: str) -> dict[str, float]:
-        """Return statements, transactions, time and bytes of log so far; nobody may be connected.
+        """Return statements, transactions, time and bytes of log so far.
 
-        Sessions report what they did late, and at the latest when they end.
+        Sessions report what they did late, and at the latest when they end: those that are to be
+        counted have to be over.
+
+        Raises:
+            Wrong: the server has forgotten statements that were to be counted.
         """
+        if await self._admin.fetchval(_FORGOTTEN) != self._forgotten:
+            raise Wrong("statements were forgotten: raise pg_stat_statements.max on the server")
         row = await self._admin.fetchrow(_WORK, urlsplit(url).path[1:])
         return {name: float(row[name] or 0) for name in row.keys()}  # noqa: SIM118 - a record
-
-    async def statements(self, url: str) -> list[dict[str, Any]]:
-        """Return the statements that took most of the server's time in a database."""
-        rows = await self._admin.fetch(
-            """
-            select calls, rows, total_exec_time, wal_bytes::float8, query
-            from pg_stat_statements where dbid = (select oid from pg_database where datname = $1)
-            order by total_exec_time desc limit 12
-            """,
-            urlsplit(url).path[1:],
-        )
-        return [dict(row) for row in rows]
 
     async def version(self) -> str:
         """Return which server it is."""
