@@ -28,7 +28,10 @@ REMOVING: Final = Participant(
 FULL: Final = Participant("stoker, full", _python("stoker_postgres", "--full"), _DRAINS)
 PGQUEUER: Final = Participant("pgqueuer", _python("pgqueuer"), _ALL)
 UNLIMITED: Final = Participant("pgqueuer, unlimited", _python("pgqueuer", "--unlimited"), _DRAINS)
-PROCRASTINATE: Final = Participant("procrastinate", _python("procrastinate"), _ALL, keeps=False)
+# It drains a few hundred jobs a second, so a tenth of them tells as much.
+PROCRASTINATE: Final = Participant(
+    "procrastinate", _python("procrastinate"), _ALL, keeps=False, share=10
+)
 RAW: Final = Participant(
     "asyncpg", _python("asyncpg_insert"), frozenset({ONE_BY_ONE, BULK}), keeps=False
 )

@@ -35,6 +35,7 @@ async def introductions(
     for who in participants:
         async with bench.process(who, await bench.store.fresh()) as peer:
             hello = await peer.ask("hello")
-        configurations[who.name] = hello["configuration"]
+        jobs = f"; {bench.plan.jobs // who.share:,} jobs" if who.share > 1 else ""
+        configurations[who.name] = hello["configuration"] + jobs
         versions |= hello["versions"]
     return configurations, versions

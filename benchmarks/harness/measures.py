@@ -37,6 +37,7 @@ async def enqueue(bench: Bench, who: Participant, *, how: str, jobs: int) -> Fig
     """How many jobs a second one producer stores, one by one or in bulk."""
     url = await bench.store.fresh()
     warm = bench.plan.warm
+    jobs //= who.share
     async with bench.process(who, url) as producer:
         await producer.ask("create")
         await producer.ask(how, first=jobs, jobs=warm)
@@ -50,7 +51,7 @@ async def drain(bench: Bench, who: Participant, *, workers: int) -> Figures:
 
     The time is from the first run of a handler until the store says that nothing is unfinished.
     """
-    jobs = bench.plan.jobs
+    jobs = bench.plan.jobs // who.share
     url = await bench.store.fresh()
     async with bench.process(who, url) as producer:
         await producer.ask("create")

@@ -35,6 +35,8 @@ class Participant:
     """What of it is measured."""
     keeps: bool = True
     """Whether it keeps completed jobs, so that they can be counted."""
+    share: int = 1
+    """It gets one in so many of the jobs: for those that would take minutes for all."""
 
 
 class Asked(Protocol):
