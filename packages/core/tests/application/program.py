@@ -3,17 +3,24 @@
 Every run leaves a line in a file of its job: what one process does, the others can see.
 
 Commands: `produce NUMBER JOB` schedules jobs, `work [OPTION=SECONDS ...]` runs a worker until
-SIGTERM.
+SIGTERM. With `turns=NUMBER` it kills itself: so many turns of the event loop after its first job
+has begun, and so between any two steps of anything.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
-from stoker import JobRun, Router, Stoker, WorkerOptions
+from stoker import Fixed, JobRun, Router, Stoker, WorkerOptions
+
+sys.path.insert(0, str(Path(__file__).parents[4]))
+
+from packages.core.tests.application.stores import connect
 
 url, folder = sys.argv[1], Path(sys.argv[2])
 router = Router[Path]("jobs", attempts=1)
@@ -51,18 +58,94 @@ def stuck(_: int, folder: Path, job: JobRun) -> None:
     note(job, "ran")
 
 
-app = Stoker(url, jobs=[router], context=folder)
+# Jobs that write a row into a table of the user's. However often they are killed, they do not fail.
+ledger = Router[Path]("ledger", attempts=1_000, backoff=Fixed(0), max_crashes=1_000)
+
+
+async def write(connection: Any, job: JobRun) -> None:
+    """Write one row for a job."""
+    await connection.execute(f"insert into effects values ('{job.id}')")
+
+
+async def hold(job: JobRun) -> None:
+    """Stand still, until a run before this one was killed in this very place."""
+    note(job, "holding")
+    if job.crashes == 0:
+        await asyncio.Event().wait()
+
+
+class Doom:
+    """The end of a process that kills itself."""
+
+    def __init__(self) -> None:
+        self.turns: float | None = None
+        """How many turns it has left."""
+
+    def begin(self) -> None:
+        """Count from here, if it is to come at all."""
+        if self.turns is not None:
+            turns, self.turns = self.turns, None
+            self._turn(turns)
+
+    def _turn(self, left: float) -> None:
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        asyncio.get_running_loop().call_soon(self._turn, left - 1)
+
+
+doom = Doom()
+
+
+@ledger.job
+async def together(_: None, __: Path, job: JobRun) -> None:
+    """Write with the completion of the job."""
+    doom.begin()
+    async with job.transaction() as connection:
+        await write(connection, job)
+
+
+@ledger.job
+async def held_before_the_commit(_: None, __: Path, job: JobRun) -> None:
+    """Be killed when the row is written and not committed."""
+    async with job.transaction() as connection:
+        await write(connection, job)
+        await hold(job)
+
+
+@ledger.job
+async def held_after_the_commit(_: None, __: Path, job: JobRun) -> None:
+    """Be killed when the row is committed, and the handler has not returned."""
+    async with job.transaction() as connection:
+        await write(connection, job)
+    await hold(job)
+
+
+@ledger.job
+async def held_after_a_commit_of_its_own(_: None, __: Path, job: JobRun) -> None:
+    """Be killed between the commit of the row and the settlement of the job."""
+    async with connect(url) as connection:
+        await write(connection, job)
+    await hold(job)
+
+
+app = Stoker(url, jobs=[router, ledger], context=folder)
 
 
 async def produce(number: int, job: str) -> None:
     """Schedule so many jobs, and print their ids."""
+    calls = (
+        [ledger.jobs[job].call() for _ in range(number)]
+        if job in ledger.jobs
+        else [router.jobs[job].call(n) for n in range(number)]
+    )
     async with app:
-        for handle in await app.schedule_many(router.jobs[job].call(n) for n in range(number)):
+        for handle in await app.schedule_many(calls):
             print(handle.id)  # noqa: T201
 
 
-async def work(**options: float) -> None:
-    """Run a worker until SIGTERM."""
+async def work(turns: float | None = None, **options: float) -> None:
+    """Run a worker until SIGTERM, or until it kills itself."""
+    doom.turns = turns
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     print("ready", flush=True)  # noqa: T201  from here on, SIGTERM stops it gracefully
@@ -75,4 +158,4 @@ if __name__ == "__main__":
             asyncio.run(produce(int(number), job))
         case ["work", *options]:
             pairs = (option.split("=") for option in options)
-            asyncio.run(work(**{name: float(seconds) for name, seconds in pairs}))
+            asyncio.run(work(**{name: float(number) for name, number in pairs}))

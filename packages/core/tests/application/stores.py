@@ -16,7 +16,7 @@ from tools.servers.postgres import PostgresServer
 from stoker.driver import Capability, Scope
 from stoker.registry import driver_for, installed_schemes
 
-__all__ = ["KINDS", "Kind", "Servers", "Store", "fresh_store", "kinds"]
+__all__ = ["KINDS", "Kind", "Servers", "Store", "connect", "fresh_store", "kinds"]
 
 
 class Servers(ExitStack):
@@ -179,6 +179,12 @@ def kinds(capability: Capability | None = None, *, beyond_process: bool = False)
         and (capability is None or capability in kind.capabilities)
         and not (beyond_process and kind.scope is Scope.PROCESS)
     ]
+
+
+def connect(url: str) -> AbstractAsyncContextManager[Any]:
+    """Open a connection of the user's own to a store that is known by its URL only."""
+    (kind,) = [kind for kind in KINDS if url.startswith(f"{kind.scheme}://")]
+    return Store(kind, url).connect()
 
 
 @asynccontextmanager
