@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,7 +20,16 @@ from stoker.driver import Driver
 from stoker_conformance import Harness, NotOffered, UserConnection
 from stoker_postgres import PostgresDriver
 
-__all__ = ["SHARED", "URL_OF_NAMED_SERVER", "BundledServer", "NamedServer", "PooledServer"]
+__all__ = [
+    "SHARED",
+    "URL_OF_NAMED_SERVER",
+    "BundledServer",
+    "NamedServer",
+    "PooledServer",
+    "RoleOfTheReadme",
+    "grants_of_the_readme",
+    "renamed",
+]
 
 URL_OF_NAMED_SERVER: Final = "STOKER_TEST_POSTGRES_URL"
 
@@ -26,6 +37,7 @@ _TABLES: Final = ("jobs", "logs", "keys", "pauses", "schedules", "workers")
 SHARED: Final = "the server is not this harness's own to restart: others may be using it"
 
 _numbers = count(1)
+_README: Final = Path(__file__).parents[1] / "README.md"
 
 
 class _Record(asyncpg.Record):  # type: ignore[misc] # a class without types
@@ -183,6 +195,40 @@ class PooledServer(BundledServer):
         assert self._pooler is not None
         async with _connected(self._pooler.console) as console:
             await console.execute("reconnect")  # its sessions are new ones from here on
+
+
+class RoleOfTheReadme(BundledServer):
+    """The same, with a role that has only the rights which the README lists."""
+
+    async def setup(self) -> None:
+        await super().setup()
+        await self._fetch("create role app login")
+
+    async def namespace(self) -> str:
+        namespace = await super().namespace()
+        await PostgresDriver(self._url, schema=namespace).migrate()
+        async with _connected(self._url) as raw:
+            await raw.execute(grants_of_the_readme("app", namespace))
+        return namespace
+
+    async def connect(self, namespace: str) -> Driver:
+        return PostgresDriver(self.url, schema=namespace, migrate=False)
+
+    @property
+    def url(self) -> str:
+        return super().url.replace("//postgres@", "//app@")
+
+
+def grants_of_the_readme(role: str, schema: str) -> str:
+    """Return the statements that the README tells the owner of a schema to run."""
+    first = "grant usage on schema stoker to app;"
+    _, _, rest = _README.read_text("utf-8").partition(first)
+    return renamed(first + rest.partition("```")[0], role, schema)
+
+
+def renamed(script: str, role: str, schema: str) -> str:
+    """Return a script for `app` and `stoker` as one for another role and another schema."""
+    return re.sub(r"\bapp\b", role, re.sub(r"\bstoker\b", schema, script))
 
 
 class NamedServer(_PostgresHarness):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from postgres_harness import grants_of_the_readme, renamed
 from tools.servers.postgres import PostgresServer
 
 from stoker.driver import JobKey, NewJob
@@ -19,7 +18,6 @@ from stoker_cli import main
 from stoker_postgres import PostgresDriver
 
 JOB = NewJob(JobKey("q", "1"), "a.b")
-README = Path(__file__).parents[1] / "README.md"
 
 
 class Role:
@@ -33,8 +31,11 @@ class Role:
 
     async def run(self, script: str) -> None:
         """Let the owner of everything run a script that is written for `app` and `stoker`."""
-        script = re.sub(r"\bapp\b", self.name, script)
-        await self._raw.execute(re.sub(r"\bstoker\b", self._schema, script))
+        await self._raw.execute(renamed(script, self.name, self._schema))
+
+    async def give(self) -> None:
+        """Give it the rights that the README lists."""
+        await self._raw.execute(grants_of_the_readme(self.name, self._schema))
 
     async def refusal(self) -> str:
         """Return what the driver says when it is not to be opened."""
@@ -63,16 +64,10 @@ async def role(server: PostgresServer, schema: str, raw: Any) -> AsyncIterator[R
     await raw.execute(f"drop owned by {role.name}; drop role {role.name}")
 
 
-def grants_of_the_readme() -> str:
-    """Return the statements of the README's section about the role that runs jobs."""
-    section = README.read_text().partition("grant usage on schema stoker to app;")
-    return "".join(section[1:]).partition("```")[0]
-
-
 async def test_with_the_rights_of_the_readme_the_driver_opens(
     driver: PostgresDriver, role: Role
 ) -> None:
-    await role.run(grants_of_the_readme())
+    await role.give()
     async with opened(role.url) as app:
         await app.enqueue([JOB])
         assert await app.pending_migrations() == await app.migrate() == []
@@ -106,13 +101,14 @@ async def test_the_grants_that_a_refusal_tells_are_those_that_help(
 async def test_a_right_that_is_missing_is_named_and_no_other(
     driver: PostgresDriver, role: Role, schema: str, taken: str, told: str
 ) -> None:
-    await role.run(f"{grants_of_the_readme()}; revoke {taken}")
+    await role.give()
+    await role.run(f"revoke {taken}")
     text = await role.refusal()
     assert text.partition("gives them: ")[2] == f'{told.format(schema)} "{role.name}";'
 
 
 async def test_a_right_that_is_taken_later_is_no_outage(driver: PostgresDriver, role: Role) -> None:
-    await role.run(grants_of_the_readme())
+    await role.give()
     async with opened(role.url) as app:
         await role.run("revoke insert on stoker.jobs from app")
         with pytest.raises(IncompatibleStore, match="permission denied for table jobs"):
@@ -140,7 +136,8 @@ async def test_a_role_that_may_not_fill_the_schema_is_told_the_right(role: Role)
 async def test_a_role_that_does_not_own_the_tables_may_not_change_them(
     driver: PostgresDriver, role: Role
 ) -> None:
-    await role.run(f"{grants_of_the_readme()}; delete from stoker.migrations")
+    await role.give()
+    await role.run("delete from stoker.migrations")
     assert "its tables belong to postgres. Run `stoker migrate`" in await role.refusal()
 
 
