@@ -90,6 +90,14 @@ async def test_a_step_that_fails_leaves_nothing_of_any(
     assert await raw.fetchval("select count(*) from pg_namespace where nspname = $1", schema) == 0
 
 
+async def test_a_step_may_take_longer_than_a_statement_of_a_job(
+    driver: PostgresDriver, later: Later, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker_postgres._source._COMMAND_SECONDS", 1.0)
+    later("select pg_sleep(1.5)")
+    assert [step.version for step in await PostgresDriver.from_url(url).migrate()] == [NEWEST + 1]
+
+
 async def test_of_many_that_migrate_at_once_one_does_it(url: str) -> None:
     answers = await asyncio.gather(*(PostgresDriver.from_url(url).migrate() for _ in range(6)))
     applied = [[step.name for step in steps] for steps in answers if steps]

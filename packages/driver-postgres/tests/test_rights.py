@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from postgres_harness import grants_of_the_readme, renamed
 from tools.servers.postgres import PostgresServer
 
-from stoker.driver import JobKey, NewJob
+from stoker.driver import JobKey, Migration, NewJob
 from stoker.errors import IncompatibleStore
 from stoker_cli import main
-from stoker_postgres import PostgresDriver
+from stoker_postgres import PostgresDriver, _schema
+from stoker_postgres._sql import migrations
 
 JOB = NewJob(JobKey("q", "1"), "a.b")
 
@@ -71,6 +72,21 @@ async def test_with_the_rights_of_the_readme_the_driver_opens(
     async with opened(role.url) as app:
         await app.enqueue([JOB])
         assert await app.pending_migrations() == await app.migrate() == []
+
+
+async def test_with_the_rights_of_the_readme_a_later_version_opens_too(
+    driver: PostgresDriver, role: Role, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await role.give()
+    script = (
+        f"create table {schema}.more (number bigint default 1); create sequence {schema}.numbers;"
+        f"create function {schema}.one() returns int return 1"
+    )
+    more = (*migrations(schema), Migration(999, "0999_more", script))
+    monkeypatch.setattr(_schema, "migrations", lambda _: more)
+    await driver.migrate()
+    async with opened(role.url) as app:
+        await app.enqueue([JOB])
 
 
 async def test_the_grants_that_a_refusal_tells_are_those_that_help(

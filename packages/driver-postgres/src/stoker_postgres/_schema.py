@@ -78,7 +78,9 @@ async def pending(connection: Connection, schema: str) -> list[Migration]:
         raise IncompatibleStore(
             f"the server is PostgreSQL {server}: the driver needs {_OLDEST_SERVER} or later"
         )
-    return _steps(await _look(connection, schema), schema)
+    # In a transaction, as all here: a pooler keeps to one connection for no longer than that.
+    async with connection.transaction(isolation="read_committed"):
+        return _steps(await _look(connection, schema), schema)
 
 
 async def check(connection: Connection, schema: str) -> None:
@@ -92,7 +94,8 @@ async def check(connection: Connection, schema: str) -> None:
             f"{steps[-1].version}: run `stoker migrate` as a role that may change it, or apply "
             "the script that `stoker_postgres.PostgresDriver.migration_script` returns"
         )
-    await refuse_without_rights(connection, schema)
+    async with connection.transaction(isolation="read_committed"):
+        await refuse_without_rights(connection, schema)
 
 
 def script(schema: str, done: int = 0) -> str:
