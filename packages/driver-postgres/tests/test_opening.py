@@ -101,6 +101,17 @@ async def test_a_dropped_schema_is_named(driver: PostgresDriver, schema: str, ra
         await driver.enqueue([JOB])
 
 
+@pytest.mark.parametrize("setting", ["on", "off"])
+async def test_a_role_whose_commits_may_be_lost_is_warned(
+    server: PostgresServer, schema: str, caplog: pytest.LogCaptureFixture, setting: str
+) -> None:
+    driver = PostgresDriver(f"{server.url}?synchronous_commit={setting}", schema=schema)
+    await driver.open()
+    await driver.close()
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert ["synchronous_commit is off" in text for text in warnings] == [True] * (setting == "off")
+
+
 async def test_a_pool_of_the_user_is_used_and_left_open(
     server: PostgresServer, schema: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final, NamedTuple
 
 from stoker.driver import Migration
@@ -11,6 +12,8 @@ from stoker_postgres._rights import refuse_without_right_to_change, refuse_witho
 from stoker_postgres._sql import migrations, quoted
 
 __all__ = ["check", "migrate", "pending", "script"]
+
+_log: Final = logging.getLogger(__name__)
 
 _OLDEST_SERVER: Final = 14
 
@@ -27,6 +30,7 @@ from (values ($1::text)) as wanted (name)
 left join pg_catalog.pg_namespace as n on n.nspname = wanted.name
 left join pg_catalog.pg_class as c
     on c.relnamespace = n.oid and c.relname = 'migrations' and c.relkind = 'r'"""
+_COMMIT: Final = "select current_setting('synchronous_commit')::text"
 _VERSION: Final = "select coalesce(max(version), 0)::bigint from {schema}.migrations"
 _TABLE: Final = """\
 create table if not exists {schema}.migrations (
@@ -96,6 +100,11 @@ async def check(connection: Connection, schema: str) -> None:
         )
     async with connection.transaction(isolation="read_committed"):
         await refuse_without_rights(connection, schema)
+        if (await connection.fetch(_COMMIT))[0][0] == "off":
+            _log.warning(
+                "synchronous_commit is off for this role: a crash of the server may lose jobs that "
+                "were acknowledged, and let leases that ended before it count again"
+            )
 
 
 def script(schema: str, done: int = 0) -> str:
