@@ -15,7 +15,7 @@ PINNED := --constraint constraints.txt --build-constraint constraints.txt
 # One run has the sources and programs, and each test folder has a run of its own (the cache is shared).
 SOURCES := $(wildcard conftest.py packages/*/src conformance-tests/src tests tools examples benchmarks)
 TESTS := $(wildcard packages/*/tests conformance-tests/tests examples/*/tests)
-TYPED := stoker stoker.driver stoker_memory stoker_postgres stoker_sqlite stoker_cli stoker_conformance
+TYPED := stoker stoker.driver stoker_memory stoker_postgres stoker_redis stoker_sqlite stoker_cli stoker_conformance
 
 # Peers are not part of anybody's setup.
 BENCH := .venvs/bench

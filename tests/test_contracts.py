@@ -26,8 +26,10 @@ BREACHES = [
     ("seam", "stoker_sqlite/__init__.py", "from stoker.testing import plugin"),
     ("seam", "stoker_conformance/__init__.py", "import stoker.testing"),
     ("seam", "stoker_postgres/__init__.py", "from stoker.app import App"),
+    ("seam", "stoker_redis/__init__.py", "from stoker.worker import Worker"),
     ("drivers-apart", "stoker_sqlite/__init__.py", "import stoker_memory"),
     ("drivers-apart", "stoker_postgres/__init__.py", "import stoker_sqlite"),
+    ("drivers-apart", "stoker_redis/__init__.py", "import stoker_postgres"),
     ("suite-neutral", "stoker_conformance/__init__.py", "import stoker_sqlite"),
     ("suite-neutral", "stoker_cli/__init__.py", "import stoker_memory"),
 ]

@@ -21,6 +21,12 @@ _FIRST_PARTY: Final = {
     "postgresql": "stoker-postgres",
     "redis": "stoker-redis",
     "rediss": "stoker-redis",
+    "redis+cluster": "stoker-redis",
+    "rediss+cluster": "stoker-redis",
+    "redis+sentinel": "stoker-redis",
+    "rediss+sentinel": "stoker-redis",
+    "valkey": "stoker-redis",
+    "valkeys": "stoker-redis",
 }
 
 
