@@ -1,0 +1,45 @@
+"""Taking ready jobs: one script for each queue, all in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from stoker.driver import Claimed, Lease, Want
+from stoker_redis._jobs import lease
+from stoker_redis._scripts import Script
+from stoker_redis._store import Store
+from stoker_redis._times import span
+
+__all__ = ["MOST_BYTES", "claim", "earliest"]
+
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""So many bytes of jobs are answered by one script; one job may have more."""
+
+_CLAIM: Final = Script("claim")
+_MOST: Final = 1_000
+"""So many jobs are taken from a queue at once, whatever is asked: a script holds the server."""
+
+
+async def claim(
+    store: Store, wants: Sequence[Want], worker: str, length: int, now: int | str
+) -> Claimed:
+    """Take ready jobs of each queue, and tell when the next scheduled one is due."""
+    calls = [
+        store.call(_CLAIM, want.queue, (now, length, worker, min(want.limit, _MOST), MOST_BYTES))
+        for want in wants
+    ]
+    replies = await store.run(calls)
+    leases: list[Lease] = []
+    for want, (_, *taken) in zip(wants, replies, strict=True):
+        queue = want.queue
+        jobs = zip(taken[::3], taken[1::3], taken[2::3], strict=True)
+        leases += [lease(queue, id_, run, job) for id_, run, job in jobs]
+    return Claimed(leases, earliest(reply[0] for reply in replies))
+
+
+def earliest(spans: Iterable[int]) -> timedelta | None:
+    """Return the shortest of the times until something is due; -1 stands for nothing."""
+    found = [length for length in spans if length >= 0]
+    return span(min(found)) if found else None

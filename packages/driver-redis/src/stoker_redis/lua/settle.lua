@@ -1,0 +1,120 @@
+-- End leases, each with its outcome.
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
+-- Uses: time run writes unique reports meta moves
+-- Arguments: now or nothing; a head for each settlement, packed one after the other: its epoch, its
+-- kind, whether an outcome has a body (result, error or reason), a progress is reported, the job is
+-- parked, when (as `resolve` takes it), and how many logs there are; then for each its id, its
+-- body, its progress, its logs, as far as they are there.
+-- Answers for each what became of it (APPLIED and so on) times 10, and the state it led to.
+
+local HEAD, HEAD_SIZE = '<i8BBBBBi8B', 22
+local COMPLETE, RETRY, FAIL, RELEASE, SNOOZE, ABANDON = 1, 2, 3, 4, 5, 6
+local APPLIED, ALREADY, STALE, GONE = 10, 20, 30, 40
+
+local items, ids = {}, {}
+local at = 3
+for first = 1, #ARGV[2], HEAD_SIZE do
+    local epoch, kind, has_body, has_progress, parks, mode, value, logs =
+        struct.unpack(HEAD, ARGV[2], first)
+    local item = {id = ARGV[at], epoch = epoch, kind = kind, parks = parks == 1}
+    item.mode, item.value = mode, value
+    at = at + 1
+    if has_body == 1 then
+        item.body = ARGV[at]
+        at = at + 1
+    end
+    if has_progress == 1 then
+        item.progress = ARGV[at]
+        at = at + 1
+    end
+    item.first_log, item.last_log = at, at + logs - 1
+    at = at + logs
+    items[#items + 1] = item
+    ids[#ids + 1] = item.id
+end
+
+-- Let a job wait for another run, unless its cancel was requested during this one.
+local function come_back(run, item, now)
+    if run[HAS_REASON] == 1 then
+        finish(run, CANCELLED, now)
+    else
+        pend(run, resolve(item.mode, item.value, now), now)
+    end
+end
+
+-- Move a job to where its outcome leads.
+local function move(run, item, now)
+    local kind = item.kind
+    local parked_since = run[PARKED_SINCE]
+    run[PARKED_SINCE] = NONE
+    if kind == COMPLETE then
+        forget_reason(run)
+        finish(run, COMPLETED, now)
+    elseif kind == FAIL then
+        forget_reason(run)
+        finish(run, FAILED, now)
+    elseif kind == ABANDON then
+        ask_to_cancel(run, item.body)
+        finish(run, CANCELLED, now)
+    elseif kind == RETRY then
+        if run[ATTEMPT] >= run[MAX_ATTEMPTS] and run[HAS_REASON] == 0 then
+            finish(run, FAILED, now)
+        else
+            come_back(run, item, now)
+        end
+    else
+        run[ATTEMPT] = run[ATTEMPT] - 1
+        if kind == SNOOZE then
+            run[SNOOZES] = run[SNOOZES] + 1
+        elseif item.parks then
+            run[PARKED_SINCE] = parked_since == NONE and now or parked_since
+        end
+        come_back(run, item, now)
+    end
+end
+
+-- Keep what a run reports, if there is a record to keep it with.
+local function report(run, item)
+    if run[DELETED] then
+        return
+    end
+    if item.body then
+        if item.kind == COMPLETE then
+            keep_result(run, item.body)
+        elseif item.kind ~= ABANDON then
+            keep_error(run, item.body)
+        end
+    end
+    if item.progress then
+        keep_progress(run, item.progress)
+    end
+    for n = item.first_log, item.last_log do
+        keep_log(run, ARGV[n])
+    end
+end
+
+local function settle(item, now)
+    local run = runs[item.id]
+    if not run or run[DELETED] then
+        return GONE
+    elseif run[EPOCH] ~= item.epoch then
+        return STALE
+    elseif run[STATE] ~= RUNNING then
+        return run[SETTLED_AS] == item.kind and ALREADY + run[SETTLED_TO] or STALE
+    end
+    change(run)
+    move(run, item, now)
+    report(run, item)
+    run[SETTLED_AS], run[SETTLED_TO] = item.kind, run[STATE]
+    return APPLIED + run[STATE]
+end
+
+load_meta()
+load(ids)
+local now = clock(ARGV[1])
+local answers = {}
+for n, item in ipairs(items) do
+    answers[n] = settle(item, now)
+end
+write_all()
+return answers
