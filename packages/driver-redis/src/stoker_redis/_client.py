@@ -1,79 +1,131 @@
-"""What an open driver holds: connections, a listener, and what it knows of its server."""
+"""What an open driver holds: connections, and a listener."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any, Final, Self
 
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
-
-from stoker_redis._connection import Command, talk
-from stoker_redis._errors import FAILURES, refused, translated
-from stoker_redis._pool import Pool
+from stoker.driver import Wake
+from stoker.errors import InvalidInput
+from stoker_redis import _server
+from stoker_redis._connection import end
+from stoker_redis._errors import FAILURES, unreachable
+from stoker_redis._latch import Latch
+from stoker_redis._listener import Listener
+from stoker_redis._nodes import Call, Nodes
 from stoker_redis._scripts import Script
+from stoker_redis._source import Source
 
 __all__ = ["Call", "Client"]
 
 _GRACE_SECONDS: Final = 5.0
 """How long a close lets operations in flight go on."""
-_ANSWER_SECONDS: Final = 10.0
-"""How long an answer may take. Scripts work in small steps, so a server that says nothing for so
-long is not there any more, or busy with something else."""
-
-
-class Call(NamedTuple):
-    """A script, with the keys that decide where it runs, and its arguments."""
-
-    script: Script
-    keys: Sequence[bytes]
-    args: Sequence[str | bytes | int]
 
 
 class Client:
     """Runs scripts, each by its name in one round trip."""
 
-    def __init__(self, pool: Pool, prefix: str) -> None:
+    def __init__(self, nodes: Nodes, prefix: str, replicas: int = 0) -> None:
         self.prefix = prefix
-        self._pool = pool
+        self._nodes = nodes
+        self._replicas = replicas
+        self._latch = Latch()
+        self._listener = Listener(prefix, self._latch, nodes.connect, nodes.slot)
         self._process = os.getpid()
+        self._loop = asyncio.get_running_loop()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @classmethod
+    async def open(
+        cls,
+        source: Source,
+        prefix: str,
+        *,
+        pool_size: int = 10,
+        persistence: str = "none",
+        replicas: int = 0,
+    ) -> Self:
+        """Connect, and look at the server.
+
+        Raises:
+            DriverUnavailable: nobody answers, or only a replica does.
+            IncompatibleStore: the server does not let the user in, or cannot be used.
+        """
+        nodes = source.nodes(pool_size)
+        try:
+            link = await nodes.greet()
+            try:
+                await _server.check(
+                    link, cluster=nodes.is_cluster, persistence=persistence, where=source.where
+                )
+            finally:
+                await end(link)
+        except FAILURES as error:
+            raise unreachable(error, source.where) from error
+        return cls(nodes, prefix, replicas)
 
     @property
     def is_inherited(self) -> bool:
         """Whether this process is a fork of the one that opened the client."""
         return self._process != os.getpid()
 
-    async def call(
-        self, script: Script, keys: Sequence[bytes], args: Sequence[str | bytes | int]
-    ) -> Any:
-        """Run a script and return its answer."""
-        with self._under_way():
-            [answer] = await run(self._pool, [Call(script, keys, args)])
-            return answer
+    @property
+    def opened(self) -> int:
+        """How many connections were opened so far: a new one may lead to a server that has lost
+        what was the last to be written."""
+        return self._nodes.opened
 
-    async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
-        """Run several scripts, in one round trip a node, and return their answers."""
+    async def call(
+        self,
+        script: Script,
+        keys: Sequence[bytes],
+        args: Sequence[str | bytes | int],
+        *,
+        confirmed: bool = False,
+    ) -> Any:
+        """Run a script and return its answer.
+
+        With `confirmed`, replicas have to have what it wrote, if the driver was told so.
+        """
+        [answer] = await self.pipeline([Call(script, keys, args)], confirmed=confirmed)
+        return answer
+
+    async def pipeline(self, calls: Sequence[Call], *, confirmed: bool = False) -> list[Any]:
+        """Run scripts, in one round trip a node or slot, and return their answers.
+
+        When one fails, others may have been applied.
+        """
         if not calls:
             return []
         with self._under_way():
-            return await run(self._pool, calls)
+            return await self._nodes.run(calls, self._replicas if confirmed else 0)
+
+    async def wait(self, queues: Sequence[str], timeout: timedelta) -> Wake:
+        """Wait for a hint; the first wait for a queue only begins to keep them."""
+        self._check_loop()
+        if self._latch.begin(queues):
+            self._listener.add(queues)
+            return Wake.WORK
+        return await self._latch.wait(queues, timeout.total_seconds())
 
     async def close(self) -> None:
         """Let operations in flight end, then fail them, and free everything."""
-        try:
+        self._latch.close()
+        await self._listener.close()
+        with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
                 await self._idle.wait()
-        except TimeoutError:
-            pass
-        await self._pool.close()
+        await self._nodes.close()
 
     @contextmanager
     def _under_way(self) -> Iterator[None]:
+        self._check_loop()
         self._in_flight += 1
         self._idle.clear()
         try:
@@ -83,33 +135,8 @@ class Client:
             if not self._in_flight:
                 self._idle.set()
 
-
-async def run(pool: Pool, calls: Sequence[Call]) -> list[Any]:
-    """Run scripts on one node; the first refusal among their answers is raised."""
-    names = ", ".join({call.script.name: None for call in calls})
-    async with pool.link() as link:
-        try:
-            answers = await talk(link, [_by_name(call) for call in calls], _ANSWER_SECONDS)
-            unknown = [i for i, found in enumerate(answers) if isinstance(found, NoScriptError)]
-            if unknown:
-                # The server was restarted, or another one took over: nothing has run yet.
-                again = [part for i in unknown for part in _with_source(calls[i])]
-                found = await talk(link, again, _ANSWER_SECONDS)
-                for place, answer in zip(unknown, found[1::2], strict=True):
-                    answers[place] = answer
-        except FAILURES as error:
-            raise translated(error, names) from error
-    for answer in answers:
-        if isinstance(answer, ResponseError):
-            if isinstance(answer, ReadOnlyError):
-                await pool.forget()
-            raise refused(answer, names) from answer
-    return answers
-
-
-def _by_name(call: Call) -> Command:
-    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
-
-
-def _with_source(call: Call) -> tuple[Command, Command]:
-    return ("SCRIPT", "LOAD", call.script.text), _by_name(call)
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise InvalidInput(
+                "this driver was opened on another event loop: give each loop a clone() of it"
+            )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 __all__ = [
     "Address",
@@ -23,6 +24,9 @@ __all__ = [
     "Greeting",
     "Link",
     "Settings",
+    "UnsuitableServer",
+    "end",
+    "greet",
     "is_usable",
     "talk",
 ]
@@ -58,7 +62,11 @@ class Greeting(NamedTuple):
     mode: str
     """`standalone`, `cluster` or `sentinel`."""
     role: str
-    """`master` or `replica`."""
+    """`master`, `replica`, or nothing."""
+
+
+class UnsuitableServer(RedisError):
+    """A server answers, but never will be one for this driver."""
 
 
 class Settings:
@@ -68,8 +76,10 @@ class Settings:
         self.kind = kind
         self.options = {**options, **_OURS}
 
-    async def connect(self, address: Address | None = None) -> Link:
-        """Open a connection to a primary; without an address to where the settings say.
+    async def connect(self, address: Address | None = None, *, primary: bool = True) -> Link:
+        """Open a connection, to a primary unless told otherwise.
+
+        Without an address it leads to where the settings say.
 
         Raises:
             RedisError, OSError: there is no server, it does not let the user in, or it is a
@@ -81,14 +91,13 @@ class Settings:
         link = self.kind(**options)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                await link.connect()
+                await link.connect()  # type: ignore[no-untyped-call]
                 greeting = await greet(link)
+            if primary:
+                _check_primary(greeting)
         except BaseException:
-            await link.disconnect(nowait=True)
+            await end(link)
             raise
-        if greeting.role != "master":
-            await link.disconnect(nowait=True)
-            raise ReadOnlyError("this server is a replica: give the address of its primary")
         return link
 
     def where(self) -> str:
@@ -107,7 +116,17 @@ async def greet(link: Link) -> Greeting:
         answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
     )
     major, minor, *_ = (int(part) for part in pairs[b"version"].split(b".")[:2])
-    return Greeting((major, minor), pairs[b"mode"].decode(), pairs[b"role"].decode())
+    role = pairs.get(b"role", b"").decode()  # a Sentinel has none
+    return Greeting((major, minor), pairs[b"mode"].decode(), role)
+
+
+def _check_primary(greeting: Greeting) -> None:
+    if greeting.mode == "sentinel":
+        raise UnsuitableServer(
+            "this is a Sentinel, which keeps no data: write redis+sentinel://host:port/service"
+        )
+    if greeting.role != "master":
+        raise ReadOnlyError("this is a replica: the driver needs the primary")
 
 
 async def is_usable(link: Link) -> bool:
@@ -127,13 +146,14 @@ async def talk(link: Link, commands: Sequence[Command], seconds: float) -> list[
     Raises:
         RedisError, OSError: the connection broke, or the answers took longer than `seconds`.
     """
-    data = [hiredis.pack_command(tuple(command)) for command in commands]
+    # Its types take a tuple of one only.
+    data = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type]
     try:
         async with asyncio.timeout(seconds):
             await link.send_packed_command(data, check_health=False)
             return [await _answer(link) for _ in commands]
     except BaseException:
-        await link.disconnect(nowait=True)
+        await end(link)
         raise
 
 
@@ -142,3 +162,9 @@ async def _answer(link: Link) -> Any:
         return await link.read_response(disable_decoding=True)
     except ResponseError as refusal:
         return refusal
+
+
+async def end(link: Link) -> None:
+    """Close a connection without waiting for the other side."""
+    with suppress(RedisError, OSError):
+        await link.disconnect(nowait=True)

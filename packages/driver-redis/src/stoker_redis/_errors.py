@@ -7,6 +7,7 @@ from typing import Final
 from redis import exceptions
 
 from stoker.errors import DriverError, DriverUnavailable, IncompatibleStore
+from stoker_redis._connection import UnsuitableServer
 
 __all__ = ["FAILURES", "refused", "translated", "unreachable"]
 
@@ -68,6 +69,8 @@ def unreachable(error: Exception, where: str) -> DriverError:
     """Return what to raise when there was no connection to send anything on."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
         return _unwelcome(error)
+    if isinstance(error, UnsuitableServer):
+        return IncompatibleStore(f"{where}: {error}")
     return DriverUnavailable(f"no connection to {where}: {_text(error)}", maybe_applied=False)
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
-from redis.exceptions import RedisError
-
 from stoker.errors import DriverUnavailable
-from stoker_redis._connection import Dial, Link, is_usable
+from stoker_redis._connection import Dial, Link, end, is_usable
 from stoker_redis._errors import FAILURES, unreachable
 
 __all__ = ["Pool"]
@@ -24,10 +22,14 @@ class Pool:
 
     def __init__(self, dial: Dial, size: int, where: str) -> None:
         self.where = where
+        self.opened = 0
+        """How many connections were opened so far."""
         self._dial = dial
         self._room = asyncio.Semaphore(size)
         self._idle: list[Link] = []
-        self._links: set[Link] = set()
+        self._lent: dict[Link, int] = {}
+        self._era = 0
+        """Connections come back only into the era that they were lent in."""
         self._closed = False
 
     @asynccontextmanager
@@ -41,26 +43,31 @@ class Pool:
         await self._wait_for_room()
         try:
             link = await self._take()
+            self._lent[link] = self._era
             try:
                 yield link
             finally:
-                self._give_back(link)
+                await self._take_back(link)
         finally:
             self._room.release()
 
     async def forget(self) -> None:
-        """Close what is idle: the node is no longer what it was."""
+        """Use no connection again that was opened before: the node is not what it was."""
+        self._era += 1
         idle, self._idle = self._idle, []
         for link in idle:
-            self._links.discard(link)
-            await _end(link)
+            await end(link)
+
+    async def retire(self) -> None:
+        """Open nothing any more, and close each connection when it comes back."""
+        self._closed = True
+        await self.forget()
 
     async def close(self) -> None:
         """Close every connection; what runs on them fails."""
-        self._closed = True
-        links, self._links, self._idle = self._links, set(), []
-        for link in links:
-            await _end(link)
+        await self.retire()
+        for link in list(self._lent):
+            await end(link)
 
     async def _wait_for_room(self) -> None:
         if not self._room.locked():
@@ -81,26 +88,19 @@ class Pool:
             link = self._idle.pop()
             if await is_usable(link):
                 return link
-            self._links.discard(link)
-            await _end(link)
+            await end(link)
         try:
             link = await self._dial()
         except FAILURES as error:
             raise unreachable(error, self.where) from error
         if self._closed:
-            await _end(link)
+            await end(link)
             raise DriverUnavailable("the driver is being closed", maybe_applied=False)
-        self._links.add(link)
+        self.opened += 1
         return link
 
-    def _give_back(self, link: Link) -> None:
-        if link.is_connected and link in self._links:
+    async def _take_back(self, link: Link) -> None:
+        if self._lent.pop(link) == self._era and link.is_connected:
             self._idle.append(link)
         else:
-            self._links.discard(link)
-
-
-async def _end(link: Link) -> None:
-    """Close a connection without waiting for the other side."""
-    with suppress(RedisError, OSError):
-        await link.disconnect(nowait=True)
+            await end(link)
