@@ -8,18 +8,14 @@ from typing import Final
 
 from stoker.driver import Claimed, Lease, Want
 from stoker_redis._jobs import lease
+from stoker_redis._limits import MOST_BYTES, MOST_JOBS
 from stoker_redis._scripts import Script
 from stoker_redis._store import Store
 from stoker_redis._times import span
 
-__all__ = ["MOST_BYTES", "claim", "earliest"]
-
-MOST_BYTES: Final = 16 * 1024 * 1024
-"""So many bytes of jobs are answered by one script; one job may have more."""
+__all__ = ["claim", "earliest"]
 
 _CLAIM: Final = Script("claim")
-_MOST: Final = 1_000
-"""So many jobs are taken from a queue at once, whatever is asked: a script holds the server."""
 
 
 async def claim(
@@ -27,7 +23,9 @@ async def claim(
 ) -> Claimed:
     """Take ready jobs of each queue, and tell when the next scheduled one is due."""
     calls = [
-        store.call(_CLAIM, want.queue, (now, length, worker, min(want.limit, _MOST), MOST_BYTES))
+        store.call(
+            _CLAIM, want.queue, (now, length, worker, min(want.limit, MOST_JOBS), MOST_BYTES)
+        )
         for want in wants
     ]
     replies = await store.run(calls)

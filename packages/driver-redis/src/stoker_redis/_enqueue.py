@@ -16,7 +16,7 @@ from stoker.driver import (
 )
 from stoker_redis._jobs import pack_job, pack_run
 from stoker_redis._scripts import Script
-from stoker_redis._store import Store
+from stoker_redis._store import Store, grouped
 from stoker_redis._times import when
 
 __all__ = ["answers", "enqueue", "job_args"]
@@ -32,14 +32,14 @@ _WHY: Final = {2: EnqueueStatus.UNIQUE_CONFLICT, 3: EnqueueStatus.RESCHEDULED}
 
 async def enqueue(store: Store, jobs: Sequence[NewJob], now: int | str) -> list[Enqueued]:
     """Store each job at most once, and answer in their order."""
-    by_queue = store.grouped([job.key.queue for job in jobs])
+    by_queue = grouped([job.key.queue for job in jobs])
     await store.register(by_queue)
     calls = [
         store.call(_ENQUEUE, queue, [now, *job_args([jobs[at] for at in places])])
         for queue, places in by_queue.items()
     ]
     stored = [_INSERTED] * len(jobs)
-    replies = await store.run(calls)
+    replies = await store.run(calls, confirmed=True)
     for places, reply in zip(by_queue.values(), replies, strict=True):
         for at, answer in zip(places, answers(len(places), reply), strict=True):
             stored[at] = answer

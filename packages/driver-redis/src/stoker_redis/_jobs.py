@@ -26,7 +26,7 @@ from stoker_redis._times import (
     when,
 )
 
-__all__ = ["STATES", "lease", "pack_job", "pack_run", "record"]
+__all__ = ["STATES", "lease", "pack_job", "pack_run", "record", "worker_of"]
 
 STATES: Final = (
     JobState.SCHEDULED,
@@ -234,6 +234,11 @@ def record(queue: str, id_: str, run: bytes, job: bytes, reports: Sequence[bytes
         metadata=options.get("metadata") or {},
         headers=options.get("headers") or {},
     )
+
+
+def worker_of(run: bytes) -> str:
+    """Return the worker of a job's last lease."""
+    return run[_RUN.size :].split(b"\0", 2)[1].decode()
 
 
 _NO_OPTIONS: Final[Mapping[str, Any]] = {}

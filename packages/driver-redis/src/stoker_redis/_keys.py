@@ -1,8 +1,8 @@
 """Which keys the driver uses.
 
-The keys of a queue share a hash tag, `{the queue's name}`, so that they are in one slot of a cluster
-and one script can change them together. Two things are not of a queue, and have slots of their own:
-the names of all queues, and the workers that have announced themselves.
+The keys of a queue share a hash tag, `{the queue's name}`: they are in one slot of a cluster, and
+one script can change them together. Two things are not of a queue, and have slots of their own: the
+names of all queues, and the workers that have announced themselves.
 
     ============== ========== =====================================================================
     meta           hash       paused, the priorities seen, the last epoch and version
@@ -28,9 +28,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from stoker.driver.checks import check_text
+from stoker.errors import InvalidInput
 from stoker.job import HIGHEST_PRIORITY
 
-__all__ = ["PARTS", "Keys", "names_key", "worker_keys"]
+__all__ = ["PARTS", "Keys", "check_prefix", "names_key", "worker_keys"]
 
 _ENDS: Final = ("completed", "failed", "cancelled")
 _ESCAPES: Final = str.maketrans({"{": "%7B", "}": "%7D", "%": "%25"})
@@ -60,6 +62,17 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
 """What a script calls its keys, and how these end."""
 
 _OF_A_QUEUE: Final = tuple(PARTS)[:-3]
+
+
+def check_prefix(prefix: str) -> None:
+    """Refuse a prefix that would not be one: braces would move the hash tags.
+
+    Raises:
+        InvalidInput: it is empty or too long, or has braces or control characters.
+    """
+    check_text("prefix", prefix)
+    if "{" in prefix or "}" in prefix:
+        raise InvalidInput(f"prefix={prefix!r}: braces are for the names of queues")
 
 
 class Keys:

@@ -23,7 +23,7 @@ from stoker.driver import (
 )
 from stoker_redis._jobs import STATES
 from stoker_redis._scripts import Script
-from stoker_redis._store import Store
+from stoker_redis._store import Store, grouped
 from stoker_redis._times import when
 
 __all__ = ["extend", "settle"]
@@ -52,7 +52,7 @@ _EXTENDED: Final = {
 
 async def settle(store: Store, items: Sequence[Settlement], now: int | str) -> list[Settled]:
     """End leases, each with its outcome."""
-    by_queue = store.grouped(item.token.key.queue for item in items)
+    by_queue = grouped(item.token.key.queue for item in items)
     calls = [
         store.call(_SETTLE, queue, [now, *_settle_args([items[at] for at in places])])
         for queue, places in by_queue.items()
@@ -114,7 +114,7 @@ async def extend(
     store: Store, items: Sequence[Extension], length: int, now: int | str
 ) -> list[Extended]:
     """Move the expiry of every valid lease, and keep what its run reports."""
-    by_queue = store.grouped(item.token.key.queue for item in items)
+    by_queue = grouped(item.token.key.queue for item in items)
     calls = [
         store.call(_EXTEND, queue, [now, length, *_extend_args([items[at] for at in places])])
         for queue, places in by_queue.items()

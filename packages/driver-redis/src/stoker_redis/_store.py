@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from stoker.job import JobKey
 from stoker_redis._client import Call, Client
 from stoker_redis._keys import Keys, names_key
 from stoker_redis._scripts import Script
 
-__all__ = ["Store"]
+__all__ = ["Store", "grouped"]
 
 _MOST_QUEUES: Final = 10_000
 """How many queues a client remembers; with more it begins anew."""
@@ -24,6 +25,7 @@ class Store:
         self.client = client
         self._keys: dict[str, Keys] = {}
         self._registered: set[str] = set()
+        self._opened = 0
 
     def keys(self, queue: str) -> Keys:
         """Return the keys of a queue."""
@@ -38,18 +40,47 @@ class Store:
         """Return the call of a script on one queue."""
         return Call(script, self.keys(queue).of(script.keys), args)
 
-    async def run(self, calls: Sequence[Call]) -> list[Any]:
-        """Make calls, in one round trip a node."""
-        if len(calls) == 1:
-            return [await self.client.call(*calls[0])]
-        return await self.client.pipeline(calls)
+    async def run(self, calls: Sequence[Call], *, confirmed: bool = False) -> list[Any]:
+        """Make calls, in one round trip a node; confirmed by replicas, if the driver is to."""
+        return await self.client.pipeline(calls, confirmed=confirmed)
+
+    async def one(self, script: Script, queue: str, args: Sequence[bytes | str | int]) -> Any:
+        """Run a script on one queue."""
+        return (await self.run([self.call(script, queue, args)]))[0]
+
+    async def all(
+        self, script: Script, queues: Sequence[str], args: Sequence[bytes | str | int]
+    ) -> dict[str, Any]:
+        """Run a script on each of several queues, and return its answers."""
+        names = list(dict.fromkeys(queues))
+        answers = await self.run([self.call(script, queue, args) for queue in names])
+        return dict(zip(names, answers, strict=True))
+
+    async def each(
+        self, script: Script, keys: Sequence[JobKey], *args: bytes | str | int
+    ) -> list[Any]:
+        """Run a script that takes the ids of a queue, and return what it answers for each key."""
+        by_queue = grouped(key.queue for key in keys)
+        calls = [
+            self.call(script, queue, [*args, *(_id(keys[at]) for at in places)])
+            for queue, places in by_queue.items()
+        ]
+        answers: dict[int, Any] = {}
+        for places, reply in zip(by_queue.values(), await self.run(calls), strict=True):
+            answers.update(zip(places, reply, strict=True))
+        return [answers[at] for at in range(len(keys))]
 
     async def register(self, queues: Iterable[str]) -> None:
         """Note the names of queues, before there is anything in them.
 
         The names are in another slot than the queues, so that no script can do both. Each client
-        does it once for each queue.
+        does it once for each queue and connection.
         """
+        opened = self.client.opened
+        if opened != self._opened:
+            # A new connection may lead to a server that has lost the last that it was told.
+            self._registered.clear()
+            self._opened = opened
         new = [queue for queue in queues if queue not in self._registered]
         if not new:
             return
@@ -59,10 +90,15 @@ class Store:
             self._registered.clear()
         self._registered.update(new)
 
-    @staticmethod
-    def grouped(queues: Iterable[str]) -> dict[str, list[int]]:
-        """Return the places at which each queue stands."""
-        places: dict[str, list[int]] = {}
-        for at, queue in enumerate(queues):
-            places.setdefault(queue, []).append(at)
-        return places
+
+def grouped(queues: Iterable[str]) -> dict[str, list[int]]:
+    """Return the places at which each queue stands."""
+    places: dict[str, list[int]] = {}
+    for at, queue in enumerate(queues):
+        places.setdefault(queue, []).append(at)
+    return places
+
+
+def _id(key: JobKey) -> bytes:
+    # A text that is not one is no job's id, and may be asked for all the same.
+    return key.id.encode(errors="surrogatepass")

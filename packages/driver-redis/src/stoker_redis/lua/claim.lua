@@ -1,7 +1,7 @@
 -- Take ready jobs, those of a higher priority first. Entries leave their streams in this very
 -- script, so whether a job runs is known from its lease alone.
 -- Keys: meta runs jobs due streams leases unique until
--- Uses: time run writes unique reports meta moves
+-- Uses: time run writes unique reports meta moves due
 -- Arguments: now or nothing, the length of a lease, the worker, how many, and how many bytes of jobs.
 -- Answers the time until the next scheduled job is due, -1 for none; then id, run and job of each.
 
@@ -48,13 +48,8 @@ if not paused and left > 0 and seen ~= '' then
         end
     end
 end
-local answer = {-1}
-if left > 0 or #taken == 0 then
-    local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-    if first[2] then
-        answer[1] = math.max(0, tonumber(first[2]) - now)
-    end
-end
+-- A claim that gave all that it was asked for spares itself the look.
+local answer = {(left > 0 or #taken == 0) and due_in(now) or -1}
 if #taken > 0 then
     local jobs = read_fields(JOBS, taken)
     write('HSET', META, 'epoch', digits(last_epoch))

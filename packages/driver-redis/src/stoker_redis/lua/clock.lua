@@ -1,0 +1,6 @@
+-- The server's time, or the one that is given.
+-- Keys: names
+-- Uses: time
+-- Arguments: now or nothing.
+
+return clock(ARGV[1])

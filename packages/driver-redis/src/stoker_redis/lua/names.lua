@@ -1,0 +1,4 @@
+-- The names of all queues.
+-- Keys: names
+
+return redis.call('SMEMBERS', NAMES)

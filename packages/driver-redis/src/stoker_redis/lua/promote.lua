@@ -1,0 +1,15 @@
+-- Make due jobs ready.
+-- Keys: meta runs due streams work
+-- Uses: time run writes unique reports meta moves due
+-- Arguments: now or nothing, how many.
+-- Answers how many became ready, and the time until the next one is due, -1 for none.
+
+local now = clock(ARGV[1])
+load_meta()
+local ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', digits(now), 'LIMIT', 0, tonumber(ARGV[2]))
+load(ids)
+for _, id in ipairs(ids) do
+    pend(runs[id], runs[id][RUN_AT], now)
+end
+write_all()
+return {#ids, due_in(now)}
