@@ -48,8 +48,7 @@ if not paused and left > 0 and seen ~= '' then
         end
     end
 end
--- A claim that gave all that it was asked for spares itself the look.
-local answer = {(left > 0 or #taken == 0) and due_in(now) or -1}
+local answer = {due_in(now)}
 if #taken > 0 then
     local jobs = read_fields(JOBS, taken)
     write('HSET', META, 'epoch', digits(last_epoch))

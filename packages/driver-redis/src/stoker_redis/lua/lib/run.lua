@@ -31,7 +31,9 @@ local changed = {}  -- the jobs that changed, in that order
 
 -- Answer what a hash holds at some fields, false where there is nothing.
 local function read_fields(key, fields)
-    if #fields <= MOST then
+    if #fields == 0 then
+        return {}
+    elseif #fields <= MOST then
         return redis.call('HMGET', key, unpack(fields))
     end
     local all = {}
@@ -46,9 +48,6 @@ end
 
 -- Read the runs of some jobs.
 local function load(ids)
-    if #ids == 0 then
-        return
-    end
     for n, text in ipairs(read_fields(RUNS, ids)) do
         local id = ids[n]
         if runs[id] == nil then

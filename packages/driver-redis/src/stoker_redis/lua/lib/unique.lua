@@ -8,9 +8,6 @@ local holds = {}  -- by key: {lasting, until, id}; false where nobody holds it
 local rewritten = {}  -- the keys whose hold changed
 
 local function load_holds(keys)
-    if #keys == 0 then
-        return
-    end
     for n, text in ipairs(read_fields(UNIQUE, keys)) do
         local key = keys[n]
         if holds[key] == nil then
