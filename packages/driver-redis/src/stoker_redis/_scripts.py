@@ -2,9 +2,13 @@
 
 The first lines of `lua/<name>.lua` say what the operation does, which keys it is given
 (`-- Keys: meta runs streams`, the words of `stoker_redis._keys.PARTS`) and which arguments. What
-several operations share stands in `lua/lib` (`-- Uses: job writes`). From these lines the text is
+several operations share stands in `lua/lib` (`-- Uses: run writes`). From these lines the text is
 put together that the server sees: the keys as Lua variables (`META`, `RUNS`, and tables where a
 word stands for several keys), the shared parts, the operation.
+
+Constants, which are capitals (`local SCHEDULED, READY = 0, 1`), are put where they are used. As
+variables they would be found anew by every function each time that the script is run, which takes
+longer than what a small script does.
 """
 
 from __future__ import annotations
@@ -22,6 +26,12 @@ __all__ = ["Script"]
 _FIRST: Final = {"streams": 0, "finished": 3, "aging": 3}
 """The first index of each table: priorities count from 0, states that are an end from 3."""
 
+_COMMENT: Final = re.compile(r"(^|\s+)-- .*$")
+_LITERAL: Final = r"(?:-?\d+|'[^']*')"
+_CONSTANTS: Final = re.compile(rf"local ([A-Z_]+(?:, [A-Z_]+)*) = ({_LITERAL}(?:, {_LITERAL})*)")
+_WORD: Final = re.compile(r"'[^']*'|\b[A-Z][A-Z_]*\b")
+"""Text in quotes, which stays as it is, or what may be the name of a constant."""
+
 
 class Script:
     """The script in `lua/<name>.lua`, and the name that a server knows it by.
@@ -37,7 +47,8 @@ class Script:
         self.keys: Final = tuple(_header(operation, "Keys"))
         """What it calls the keys that it is given, in their order."""
         shared = [_read(f"lib/{part}.lua") for part in _header(operation, "Uses")]
-        self.text: Final = "\n".join([_variables(self.keys), *shared, operation]).encode()
+        text = "\n".join([_variables(self.keys), *shared, operation])
+        self.text: Final = _with_constants(text).encode()
         self.sha: Final = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
 
     def __repr__(self) -> str:
@@ -64,6 +75,20 @@ def _variables(parts: tuple[str, ...]) -> str:
             lines.append(f"local {part.upper()} = {{{table}}}")
         at += count
     return "\n".join(lines)
+
+
+def _with_constants(text: str) -> str:
+    """Return Lua without comments, in which constants are written out."""
+    constants: dict[str, str] = {}
+    lines: list[str] = []
+    for line in text.split("\n"):
+        code = _COMMENT.sub("", line).rstrip()
+        if definition := _CONSTANTS.fullmatch(code):
+            names, values = (part.split(", ") for part in definition.groups())
+            constants.update(zip(names, values, strict=True))
+        elif code:
+            lines.append(code)
+    return _WORD.sub(lambda word: constants.get(word[0], word[0]), "\n".join(lines))
 
 
 @cache

@@ -47,7 +47,7 @@ local function insert(new, job, plan, now)
     new[ENQUEUED_AT] = now
     runs[new[ID]] = new
     if new[KEY] ~= '' then
-        take_key(new, new[LASTING] == TIME and resolve(until_mode, until_value, now) or NONE)
+        take_key(new, new[LASTING] == FOR_A_TIME and resolve(until_mode, until_value, now) or NONE)
     end
     pend(new, resolve(mode, value, now), now)
     write('HSET', JOBS, new[ID], job)
@@ -97,7 +97,7 @@ local function store(first, now)
             end
             if not why then
                 insert(new, ARGV[at + 2], plan, now)
-                takes_time = takes_time or new[LASTING] == TIME
+                takes_time = takes_time or new[LASTING] == FOR_A_TIME
             end
         end
         if why then

@@ -44,7 +44,7 @@ end
 local function finish(run, state, now)
     change(run)
     run[STATE], run[FINISHED_AT] = state, now
-    if run[LASTING] ~= TIME then
+    if run[LASTING] ~= FOR_A_TIME then
         free_key(run)
     end
     local by_queue, keep = kept_by(run, state)
@@ -125,7 +125,7 @@ local function write_holds()
         else
             write('HDEL', UNIQUE, key)
         end
-        if hold and hold[1] == TIME then
+        if hold and hold[1] == FOR_A_TIME then
             write('ZADD', UNTIL, digits(hold[2]), key)
         else
             write('ZREM', UNTIL, key)

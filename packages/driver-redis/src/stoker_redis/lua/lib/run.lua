@@ -18,10 +18,10 @@ local PACKED = 33
 -- whether it changed, enters its stream, was inserted, and is to be deleted.
 local ID, WAS, OLD_PLACE, TEXT, CHANGED, ENTERS, FRESH, DELETED = 34, 35, 36, 37, 38, 39, 40, 41
 
-local NONE = -2 ^ 60
+local NONE = -1152921504606846976
 
 local SCHEDULED, READY, RUNNING, COMPLETED, FAILED, CANCELLED = 0, 1, 2, 3, 4, 5
-local FINISH, START, TIME = 1, 2, 3  -- how long a unique key is held: LASTING
+local FINISH, START, FOR_A_TIME = 1, 2, 3  -- how long a unique key is held: LASTING
 
 -- A call takes at most so many values from a table: Lua's stack ends at 8,000.
 local MOST = 6000

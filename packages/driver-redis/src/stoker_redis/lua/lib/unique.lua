@@ -23,7 +23,7 @@ end
 -- Who holds a key, which was loaded: {lasting, until, id}, or false.
 local function holder(key, now)
     local hold = holds[key]
-    if hold and hold[1] == TIME and hold[2] <= now then
+    if hold and hold[1] == FOR_A_TIME and hold[2] <= now then
         return false
     end
     return hold
@@ -43,7 +43,7 @@ local function free_key(run)
     end
     run[HOLDS] = 0
     local key = run[KEY]
-    if run[LASTING] == TIME then
+    if run[LASTING] == FOR_A_TIME then
         load_holds({key})
         if not holds[key] or holds[key][3] ~= run[ID] then
             return
@@ -57,14 +57,14 @@ end
 local function leave_key(run)
     if run[HOLDS] == 0 then
         return
-    elseif run[LASTING] ~= TIME then
+    elseif run[LASTING] ~= FOR_A_TIME then
         free_key(run)
         return
     end
     local key = run[KEY]
     load_holds({key})
     if holds[key] and holds[key][3] == run[ID] then
-        holds[key] = {TIME, holds[key][2], ''}
+        holds[key] = {FOR_A_TIME, holds[key][2], ''}
         rewritten[key] = true
     end
 end
