@@ -74,6 +74,16 @@ class ValkeyServer:
         self.kill()
         self.start()
 
+    def pause(self) -> None:
+        """Let the server stand still: its connections stay, and nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def checkpoint(self) -> None:
         """Keep a copy of the data as it is on the disk now."""
         shutil.rmtree(self._copy, ignore_errors=True)
@@ -93,7 +103,7 @@ class ValkeyServer:
 
     def ask(self, *command: str | int) -> Any:
         """Send a command, and return the answer."""
-        with Redis(host="127.0.0.1", port=self.port, decode_responses=True) as client:
+        with Redis(host="127.0.0.1", port=self.port, protocol=2, decode_responses=True) as client:
             client.response_callbacks.clear()  # the answer as it is
             return client.execute_command(*command)
 

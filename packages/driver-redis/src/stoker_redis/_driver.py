@@ -73,6 +73,7 @@ from stoker_redis._server import check_persistence
 from stoker_redis._source import AnyClient, source_of
 from stoker_redis._store import Store
 from stoker_redis._times import micros, moment
+from stoker_redis._url import parted
 
 __all__ = ["RedisDriver"]
 
@@ -111,7 +112,7 @@ class RedisDriver:
         replicas: int = 0,
     ) -> None:
         self._server = server
-        self._source, _ = source_of(server)
+        self._source = source_of(server)
         check_prefix(prefix)
         check_persistence(persistence)
         if not 1 <= pool_size <= 1_000:
@@ -146,8 +147,8 @@ class RedisDriver:
         Raises:
             InvalidInput: the URL has another form, or an option is out of its range.
         """
-        _, options = source_of(url)
-        return cls(url, **options)
+        server, options = parted(url)
+        return cls(server, **options)
 
     def __repr__(self) -> str:
         return f"RedisDriver({self._source.where!r}, prefix={self._prefix!r})"

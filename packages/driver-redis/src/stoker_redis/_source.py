@@ -61,40 +61,33 @@ class Source:
         """Whether a client of the user has said it."""
 
 
-def source_of(server: object) -> tuple[Source, dict[str, Any]]:
-    """Return the source that a URL or a client names, and the options that are in the URL.
+def source_of(server: object) -> Source:
+    """Return the source that a URL or a client names.
 
     Raises:
         InvalidInput: it is neither, or is something that cannot be used.
     """
     if isinstance(server, str):
-        found = place(server)
-        options = dict(found.options)
-        return _from_place(found, options), options
+        return _from_place(place(server))
     if isinstance(server, RedisCluster):
-        return _from_cluster(server), {}
+        return _from_cluster(server)
     if isinstance(server, Redis):
-        return _from_client(server), {}
+        return _from_client(server)
     raise InvalidInput(
         f"a URL, a redis.asyncio.Redis or a redis.asyncio.RedisCluster is needed, "
         f"not {type(server).__module__}.{type(server).__qualname__}"
     )
 
 
-def _from_place(found: Place, options: dict[str, Any]) -> Source:
+def _from_place(found: Place) -> Source:
     kind: type[AbstractConnection] = found.settings.pop("connection_class", Connection)
     settings = _checked(kind, found.settings)
-    login = {
-        name.removeprefix("sentinel_"): options.pop(name)
-        for name in ("sentinel_username", "sentinel_password")
-        if name in options
-    }
     where = ",".join(f"{host}:{port}" for host, port in found.addresses)
     if found.kind == "cluster":
         return Source(where, lambda size: Cluster(settings, found.addresses, size), users=False)
     if found.kind == "sentinel":
         kept = {name: found.settings[name] for name in found.settings if name.startswith("ssl_")}
-        sentinels = _checked(kind, kept | login)
+        sentinels = _checked(kind, kept | found.login)
         find = _Sentinels(sentinels, found.addresses, found.service).primary
         where = f"{found.service!r} of {where}"
         return Source(where, lambda size: Single(_via(find, settings), size, where), users=False)

@@ -10,9 +10,9 @@ from redis.asyncio.connection import parse_url
 from stoker.errors import InvalidInput
 from stoker_redis._connection import Address
 
-__all__ = ["FORMS", "Place", "place", "without_password"]
+__all__ = ["Place", "parted", "place"]
 
-FORMS: Final = (
+_FORMS: Final = (
     "redis://user:password@host:6379/0, redis+cluster://host:6379,host:6380 "
     "or redis+sentinel://host:26379,host:26379/service/0"
 )
@@ -33,7 +33,10 @@ _SCHEMES: Final = {
 _PORTS: Final = {"single": 6379, "cluster": 6379, "sentinel": 26379}
 
 _NUMBERS: Final = ("pool_size", "replicas")
-_TEXTS: Final = ("prefix", "persistence", "sentinel_username", "sentinel_password")
+_TEXTS: Final = ("prefix", "persistence")
+"""The options of the driver."""
+
+_SENTINEL: Final = ("sentinel_username", "sentinel_password")
 _LIBRARY: Final = (
     "client_name",
     "db",
@@ -46,7 +49,7 @@ how often a command is sent again, how long a read may take, or what becomes of 
 
 
 class Place(NamedTuple):
-    """What a URL says: where the servers are, how to connect, and the options of the driver."""
+    """What a URL says: where the servers are, and how to connect."""
 
     kind: str
     """`single`, `cluster` or `sentinel`."""
@@ -55,7 +58,29 @@ class Place(NamedTuple):
     """With `sentinel`: the name of the primary."""
     settings: dict[str, Any]
     """The library's, without an address."""
-    options: dict[str, Any]
+    login: dict[str, str]
+    """With `sentinel`: user name and password there."""
+
+
+def parted(url: str) -> tuple[str, dict[str, Any]]:
+    """Return a URL without the options of the driver, and these.
+
+    Raises:
+        InvalidInput: an option is no number where it has to be one.
+    """
+    before, mark, query = url.partition("?")
+    options: dict[str, Any] = {}
+    others: list[tuple[str, str]] = []
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name in _NUMBERS:
+            if not text.isdecimal():
+                raise InvalidInput(f"{name}={text!r}: a whole number")
+            options[name] = int(text)
+        elif name in _TEXTS:
+            options[name] = text
+        else:
+            others.append((name, text))
+    return (before + mark + urlencode(others, quote_via=quote)).removesuffix("?"), options
 
 
 def place(url: str) -> Place:
@@ -74,7 +99,7 @@ def place(url: str) -> Place:
     if len(addresses) > 1 and kind == "single":
         raise _wrong(url, "names several servers: it is redis+cluster:// or redis+sentinel://")
     service, database = _path(url, parts.path, kind)
-    options, others = _parameters(url, parts.query)
+    login_there, others = _parameters(url, parts.query)
     query = urlencode(others, quote_via=quote)
     try:
         settings = dict(parse_url(f"{scheme}://{login}{at}host/{database}?{query}"))
@@ -83,10 +108,10 @@ def place(url: str) -> Place:
     del settings["host"]
     if kind == "cluster" and settings.get("db"):
         raise _wrong(url, "names a database: a cluster has only the first")
-    return Place(kind, addresses, service, settings, options)
+    return Place(kind, addresses, service, settings, login_there)
 
 
-def without_password(url: str) -> str:
+def _without_password(url: str) -> str:
     """Return `url` as it may be shown: a password is no text for messages and logs."""
     before, separator, rest = url.partition("://")
     rest = rest.partition("?")[0]
@@ -95,7 +120,7 @@ def without_password(url: str) -> str:
 
 
 def _wrong(url: str, why: str) -> InvalidInput:
-    return InvalidInput(f"{without_password(url)!r} {why}: write for example {FORMS}")
+    return InvalidInput(f"{_without_password(url)!r} {why}: write for example {_FORMS}")
 
 
 def _address(url: str, host: str, port: int) -> Address:
@@ -120,23 +145,24 @@ def _path(url: str, path: str, kind: str) -> tuple[str, str]:
     return service, database
 
 
-def _parameters(url: str, query: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Return the driver's options, and what the library is given."""
-    options: dict[str, Any] = {}
+def _parameters(url: str, query: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Return the login for Sentinels, and what the library is given."""
+    login: dict[str, str] = {}
     others: list[tuple[str, str]] = []
     for name, text in parse_qsl(query, keep_blank_values=True):
-        if name in _NUMBERS:
-            if not text.isdecimal():
-                raise InvalidInput(f"{name}={text!r}: a whole number")
-            options[name] = int(text)
-        elif name in _TEXTS:
-            options[name] = text
+        if name in _SENTINEL:
+            login[name.removeprefix("sentinel_")] = text
         elif name in _LIBRARY or name.startswith("ssl_"):
             others.append((name, text))
-        else:
-            known = ", ".join((*_NUMBERS, *_TEXTS, *_LIBRARY, "ssl_..."))
+        elif name in (*_NUMBERS, *_TEXTS):
             raise InvalidInput(
-                f"{without_password(url)!r} has the parameter {name!r}; known are {known}. "
+                f"{_without_password(url)!r} has the option {name!r} of the driver: pass it as an "
+                "argument, or the whole URL to RedisDriver.from_url"
+            )
+        else:
+            known = ", ".join((*_NUMBERS, *_TEXTS, *_SENTINEL, *_LIBRARY, "ssl_..."))
+            raise InvalidInput(
+                f"{_without_password(url)!r} has the parameter {name!r}; known are {known}. "
                 "The driver sets itself how often something is sent and how long an answer takes"
             )
-    return options, others
+    return login, others
