@@ -193,13 +193,24 @@ class ValkeyCluster:
         """Stop all servers, and delete their data."""
         self._stack.close()
 
+    def restart(self) -> None:
+        """Kill all nodes, start them again on the same data, and wait until they are one again."""
+        for node in self.nodes:
+            node.kill()
+        for node in self.nodes:
+            node.start()
+        self._wait()
+
     def move(self, slot: int, source: ValkeyServer, target: ValkeyServer) -> None:
         """Give a slot and its keys to another node, as an operator does."""
+        if source is target:
+            return
         self.begin_move(slot, source, target)
         for key in source.ask("CLUSTER", "GETKEYSINSLOT", slot, 1_000):
             source.ask("MIGRATE", "127.0.0.1", target.port, key, 0, 5_000)
-        for node in (target, source):
-            node.ask("CLUSTER", "SETSLOT", slot, "NODE", target.ask("CLUSTER", "MYID"))
+        name = target.ask("CLUSTER", "MYID")
+        for node in (target, source, *self.nodes):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", name)
 
     def begin_move(self, slot: int, source: ValkeyServer, target: ValkeyServer) -> None:
         """Open a slot for being moved: what the source has not is asked for elsewhere."""
@@ -222,12 +233,15 @@ class ValkeyCluster:
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node, bus in list(zip(self.nodes, self._buses, strict=True))[1:]:
             first.ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        self._wait()
+
+    def _wait(self) -> None:
         wait_until(self._is_whole, lambda: "the nodes do not find each other")
 
     def _is_whole(self) -> bool:
         return all(
-            "cluster_state:ok" in node.ask("CLUSTER", "INFO")
-            and len(node.ask("CLUSTER", "SLOTS")) == len(self.nodes)
+            "cluster_state:ok" in (about := node.ask("CLUSTER", "INFO"))
+            and f"cluster_size:{len(self.nodes)}" in about
             for node in self.nodes
         )
 

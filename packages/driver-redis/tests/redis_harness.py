@@ -34,6 +34,9 @@ __all__ = [
 URL_OF_NAMED_SERVER: Final = "STOKER_TEST_REDIS_URL"
 
 _SIZES: Final = {"hash": "HLEN", "list": "LLEN", "set": "SCARD", "stream": "XLEN", "zset": "ZCARD"}
+_CUT_OFF: Final = tuple(f"queue-{number}".encode() for number in range(1, 13))
+"""Queues whose connections the suite cuts."""
+
 _numbers = count(1)
 
 
@@ -197,8 +200,11 @@ class ClusterServers(_RedisHarness):
         self._cluster = ValkeyCluster()
         await asyncio.to_thread(self._cluster.__enter__)
         self._nodes = [node.port for node in self._cluster.nodes]
-        # The suite cuts the connections to one address: let that be where most cases have jobs.
+        # The suite cuts the connections to one address: let that be where these cases have jobs.
         busiest = self._cluster.owner(key_slot(b"letters"))
+        for queue in _CUT_OFF:
+            slot = key_slot(queue)
+            await asyncio.to_thread(self._cluster.move, slot, self._cluster.owner(slot), busiest)
         self._url = self._cluster.url
         self.address = self._behind = ("127.0.0.1", busiest.port)
 
@@ -214,8 +220,7 @@ class ClusterServers(_RedisHarness):
 
     async def restart_backend(self) -> None:
         assert self._cluster is not None
-        for node in self._cluster.nodes:
-            await asyncio.to_thread(node.restart)
+        await asyncio.to_thread(self._cluster.restart)
 
     def _detour(self) -> Source:
         """Return a source for which the proxy is one of the nodes."""
