@@ -33,7 +33,8 @@ __all__ = [
 
 URL_OF_NAMED_SERVER: Final = "STOKER_TEST_REDIS_URL"
 
-_SIZES: Final = {"hash": "HLEN", "list": "LLEN", "set": "SCARD", "stream": "XLEN", "zset": "ZCARD"}
+_SIZES: Final = {"hash": "hlen", "list": "llen", "set": "scard", "stream": "xlen", "zset": "zcard"}
+"""How redis-py calls what counts the entries of a key, by its type."""
 _CUT_OFF: Final = tuple(f"queue-{number}".encode() for number in range(1, 13))
 """Queues whose connections the suite cuts."""
 
@@ -65,8 +66,8 @@ class _RedisHarness(Harness[str]):
         for port in self._ports():
             async with self._raw(port) as raw:
                 async for key in raw.scan_iter(f"{namespace}:*", count=1_000):
-                    kind = (await raw.type(key)).decode()
-                    total += await raw.execute_command(_SIZES[kind], key) if kind in _SIZES else 1
+                    size = _SIZES.get(str(await raw.type(key)))
+                    total += 1 if size is None else await getattr(raw, size)(key)
         return total
 
     @property
@@ -97,6 +98,7 @@ class _RedisHarness(Harness[str]):
             username=parts.username,
             password=parts.password,
             db=int(parts.path.strip("/") or 0),
+            decode_responses=True,
         ) as raw:
             yield raw
 
@@ -158,7 +160,6 @@ class UsersClient(BundledServer):
             decode_responses=True,
             encoding="latin-1",
             socket_timeout=0.001,
-            retry_on_timeout=True,
             health_check_interval=1,
             max_connections=1,
         )

@@ -116,12 +116,12 @@ class Cluster:
             for place, answer in zip(todo, found, strict=True):
                 answers[place] = answer
             # Those that were redirected have not run; the others are not to run again.
-            todo = [place for place in todo if isinstance(answers[place], AskError | MovedError)]
+            todo = [place for place in todo if isinstance(answers[place], AskError)]
             if not todo:
                 raise_refusal(answers, names)
                 return answers
             direction = answers[todo[0]]
-            asking = isinstance(direction, AskError)  # for this once
+            asking = not isinstance(direction, MovedError)  # which the library derives from Ask
             owner = self._mapped(direction.host, direction.port, owner)
             if not asking:
                 self._owners[slot] = owner

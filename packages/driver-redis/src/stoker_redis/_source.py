@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import ConnectionError as LibraryConnectionError
@@ -71,7 +72,7 @@ def source_of(server: object) -> Source:
         return _from_place(place(server))
     if isinstance(server, RedisCluster):
         return _from_cluster(server)
-    if isinstance(server, Redis):
+    if isinstance(server, Redis) and not isinstance(server, Pipeline):
         return _from_client(server)
     raise InvalidInput(
         f"a URL, a redis.asyncio.Redis or a redis.asyncio.RedisCluster is needed, "

@@ -1,0 +1,158 @@
+"""A cluster whose slots move and whose nodes go away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import RedisCluster
+from redis.crc import key_slot
+from tools.servers.valkey import ValkeyCluster
+
+from stoker.driver import EnqueueStatus, JobKey, JobState, NewJob, Wake, Want
+from stoker.errors import DriverUnavailable
+from stoker_redis import RedisDriver
+
+LEASE = timedelta(seconds=60)
+QUEUES = [f"q{number}" for number in range(9)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ValkeyCluster]:
+    with ValkeyCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def driver(cluster: ValkeyCluster, prefix: str) -> AsyncIterator[RedisDriver]:
+    driver = RedisDriver(cluster.url, prefix=prefix)
+    await driver.open()
+    yield driver
+    await driver.close()
+
+
+def job(queue: str, name: str = "1") -> NewJob:
+    return NewJob(JobKey(queue, name), "a.b", nonce="1")
+
+
+def moved(cluster: ValkeyCluster, queue: str) -> tuple[int, Any, Any]:
+    """Return the slot of a queue, the node that has it, and one that has not."""
+    slot = key_slot(queue.encode())
+    owner = cluster.owner(slot)
+    return slot, owner, next(node for node in cluster.nodes if node is not owner)
+
+
+async def test_queues_on_all_nodes_are_served_together(
+    driver: RedisDriver, cluster: ValkeyCluster
+) -> None:
+    assert len({cluster.owner(key_slot(queue.encode())).port for queue in QUEUES}) == 3
+    answers = await driver.enqueue([job(queue) for queue in QUEUES])
+    assert [answer.status for answer in answers] == [EnqueueStatus.INSERTED] * len(QUEUES)
+    claimed = await driver.claim([Want(queue, 1) for queue in QUEUES], worker="w", lease=LEASE)
+    assert [lease.token.key.queue for lease in claimed.leases] == QUEUES
+    assert set(await driver.queues()) == set(QUEUES)
+
+
+async def test_a_slot_that_moved_is_followed(driver: RedisDriver, cluster: ValkeyCluster) -> None:
+    await driver.enqueue([job("q0")])
+    slot, owner, other = moved(cluster, "q0")
+    await asyncio.to_thread(cluster.move, slot, owner, other)
+    assert await driver.states([JobKey("q0", "1")]) == [JobState.READY]
+    redirections = owner.ask("INFO", "errorstats")
+    assert "errorstat_MOVED:count=1" in redirections
+    [answer] = await driver.enqueue([job("q0")])
+    assert answer.status is EnqueueStatus.INSERTED  # the same request, sent again
+    assert owner.ask("INFO", "errorstats") == redirections  # asked once, and learned
+
+
+async def test_a_slot_that_is_being_moved_is_asked_for_where_it_goes(
+    driver: RedisDriver, cluster: ValkeyCluster
+) -> None:
+    assert await driver.states([JobKey("moving", "1")]) == [None]
+    slot, owner, other = moved(cluster, "moving")
+    await asyncio.to_thread(cluster.begin_move, slot, owner, other)
+    # None of its keys is at the owner, which says ASK.
+    assert await driver.states([JobKey("moving", "1")]) == [None]
+    stats = await asyncio.to_thread(other.ask, "INFO", "commandstats")
+    assert "cmdstat_asking" in stats
+    await asyncio.to_thread(cluster.move, slot, owner, other)
+    await driver.enqueue([job("moving")])
+    assert await driver.states([JobKey("moving", "1")]) == [JobState.READY]
+
+
+async def test_waits_are_told_of_queues_on_all_nodes(
+    driver: RedisDriver, cluster: ValkeyCluster
+) -> None:
+    await driver.wait(QUEUES, LEASE)
+    producer = driver.clone()
+    await producer.open()
+    for queue in QUEUES:
+        await producer.enqueue([job(queue)])
+        assert await driver.wait([queue], LEASE) == Wake.WORK
+    await producer.close()
+
+
+async def test_a_wait_follows_its_queue_to_another_node(
+    driver: RedisDriver, cluster: ValkeyCluster
+) -> None:
+    await driver.wait(["wanderer"], LEASE)
+    await driver.enqueue([job("wanderer")])
+    assert await driver.wait(["wanderer"], LEASE) == Wake.WORK
+    await asyncio.to_thread(cluster.move, *moved(cluster, "wanderer"))
+    assert await driver.wait(["wanderer"], LEASE)  # it may have missed something
+    await driver.enqueue([job("wanderer", "2")])
+    assert Wake.WORK in await driver.wait(["wanderer"], LEASE)
+
+
+async def test_without_one_node_the_others_serve_and_it_comes_back(
+    driver: RedisDriver, cluster: ValkeyCluster
+) -> None:
+    for node in cluster.nodes:  # so that a node goes on when another is away
+        node.ask("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    await driver.enqueue([job(queue) for queue in QUEUES])
+    lost = cluster.owner(key_slot(b"q1"))
+    there = [queue for queue in QUEUES if cluster.owner(key_slot(queue.encode())) is not lost]
+    await asyncio.to_thread(lost.kill)
+    with pytest.raises(DriverUnavailable):
+        await driver.states([JobKey("q1", "1")])
+    for queue in there:
+        assert await insist(driver, JobKey(queue, "1")) is not None
+    error = await partly(driver, [job("q1", "2"), *(job(queue, "2") for queue in there)])
+    assert error.maybe_applied
+    await asyncio.to_thread(lost.start)
+    assert await insist(driver, JobKey("q1", "1")) is JobState.READY
+
+
+async def insist(driver: RedisDriver, key: JobKey) -> JobState | None:
+    """Ask until the cluster has calmed down."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return (await driver.states([key]))[0]
+            except DriverUnavailable:
+                await asyncio.sleep(0.05)
+
+
+async def partly(driver: RedisDriver, jobs: list[NewJob]) -> DriverUnavailable:
+    with pytest.raises(DriverUnavailable) as caught:
+        await driver.enqueue(jobs)
+    return caught.value
+
+
+async def test_a_users_cluster_client_is_used_and_left_open(
+    cluster: ValkeyCluster, prefix: str
+) -> None:
+    for decode in (False, True):
+        async with RedisCluster(
+            host="127.0.0.1", port=cluster.nodes[1].port, decode_responses=decode
+        ) as client:
+            driver = RedisDriver(client, prefix=f"{prefix}-{decode}")
+            await driver.open()
+            await driver.enqueue([job(queue) for queue in QUEUES])
+            keys = [JobKey(queue, "1") for queue in QUEUES]
+            assert await driver.states(keys) == [JobState.READY] * len(QUEUES)
+            await driver.close()
+            assert await client.ping()
