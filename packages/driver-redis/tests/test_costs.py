@@ -16,6 +16,7 @@ from stoker.driver import (
     Complete,
     Extension,
     JobKey,
+    JobQuery,
     Keep,
     KeepFor,
     Lease,
@@ -179,14 +180,29 @@ async def test_a_script_does_a_bounded_number_of_jobs(driver: RedisDriver, raw: 
     assert len(await claim(driver, 2_000)) == MOST_JOBS
 
 
-async def test_a_script_answers_a_bounded_number_of_bytes(driver: RedisDriver) -> None:
-    size = 1_000_000
+async def enqueue_large_ones(driver: RedisDriver, size: int) -> None:
     for number in range(0, 40, 10):
         batch = [
-            NewJob(JobKey(QUEUE, f"{n:04}"), "mails.send", b"1" * size)
+            NewJob(JobKey(QUEUE, f"{n:04}"), f"mails.send{n}", b"1" * size)
             for n in range(number, number + 10)
         ]
         await driver.enqueue(batch)
+
+
+async def test_a_search_reads_a_bounded_number_of_bytes(driver: RedisDriver, raw: Any) -> None:
+    await enqueue_large_ones(driver, 1_000_000)
+    query = JobQuery(names=frozenset({"mails.send3", "mails.send38"}))
+    pages = [await driver.search(QUEUE, query)]
+    while cursor := pages[-1].cursor:
+        pages.append(await driver.search(QUEUE, query, cursor))
+    found = [record.key.id for page in pages for record in page.records]
+    assert found == ["0003", "0038"]
+    assert len(pages) > 2
+
+
+async def test_a_script_answers_a_bounded_number_of_bytes(driver: RedisDriver) -> None:
+    size = 1_000_000
+    await enqueue_large_ones(driver, size)
     taken = await claim(driver, 100)
     assert 1 <= len(taken) <= MOST_BYTES // size
     found = await everything(driver, taken)

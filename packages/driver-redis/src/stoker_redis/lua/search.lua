@@ -11,7 +11,8 @@ local after, goes_down, step = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 local limit, room = tonumber(ARGV[4]), tonumber(ARGV[5])
 local states, since, before = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local wanted = ARGV[9] ~= '' and cjson.decode(ARGV[9])
-local SLICE, SLICE_BYTES = 50, 1024 * 1024  -- of jobs that are read at once
+local SLICE, SLICE_BYTES = 50, 1048576  -- of jobs that are read at once
+local MOST_READ = 8388608  -- bytes of jobs that one search looks into
 
 local function candidates()
     if #ARGV > 9 then
@@ -100,7 +101,7 @@ local function add_matches(ids)
 end
 
 local function walk(ids)
-    local slice, bytes = {}, 0
+    local slice, bytes, read = {}, 0, 0
     for _, id in ipairs(ids) do
         local run = runs[id]
         if may_match(run) then
@@ -109,8 +110,9 @@ local function walk(ids)
         end
         if #slice == SLICE or bytes > SLICE_BYTES then
             local last = add_matches(slice)
-            if last then
-                return last
+            read = read + bytes
+            if last or read > MOST_READ then
+                return last or id
             end
             slice, bytes = {}, 0
         end
