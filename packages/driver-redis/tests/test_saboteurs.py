@@ -61,7 +61,7 @@ DEFECTS: Final[dict[str, Defect]] = {
     ),
     "the ready streams are trimmed": Defect(
         "ENQ-08",
-        "lib/moves.lua",
+        "enqueue.lua",
         "STREAMS[run[PRIORITY]], '*'",
         "STREAMS[run[PRIORITY]], 'MAXLEN', 500, '*'",
     ),
@@ -73,7 +73,7 @@ DEFECTS: Final[dict[str, Defect]] = {
     ),
     "a claim ignores the pause": Defect("CLM-03", "claim.lua", "not paused and left", "left"),
     "the lowest priority comes first": Defect(
-        "ORD-04", "lib/meta.lua", "return one > other", "return one < other"
+        "ORD-04", "lib/priorities.lua", "return one > other", "return one < other"
     ),
     "a promote is not bounded": Defect(
         "DLY-02", "promote.lua", "'LIMIT', 0, tonumber(ARGV[2])", "'LIMIT', 0, -1"

@@ -14,6 +14,7 @@ from stoker.driver import (
     OnConflict,
     Until,
 )
+from stoker_redis._client import Call
 from stoker_redis._jobs import pack_job, pack_run
 from stoker_redis._scripts import Script
 from stoker_redis._store import Store, grouped
@@ -22,6 +23,7 @@ from stoker_redis._times import when
 __all__ = ["answers", "enqueue", "job_args"]
 
 _ENQUEUE: Final = Script("enqueue")
+_ENQUEUE_UNIQUE: Final = Script("enqueue_unique")
 _PLAN: Final = Struct("<BqBqB")
 _ON_CONFLICT: Final = {OnConflict.KEEP: 0, OnConflict.REPLACE: 1, OnConflict.RESCHEDULE: 2}
 
@@ -35,8 +37,7 @@ async def enqueue(store: Store, jobs: Sequence[NewJob], now: int | str) -> list[
     by_queue = grouped([job.key.queue for job in jobs])
     await store.register(by_queue)
     calls = [
-        store.call(_ENQUEUE, queue, [now, *job_args([jobs[at] for at in places])])
-        for queue, places in by_queue.items()
+        _call(store, queue, [jobs[at] for at in places], now) for queue, places in by_queue.items()
     ]
     stored = [_INSERTED] * len(jobs)
     replies = await store.run(calls, confirmed=True)
@@ -44,6 +45,12 @@ async def enqueue(store: Store, jobs: Sequence[NewJob], now: int | str) -> list[
         for at, answer in zip(places, answers(len(places), reply), strict=True):
             stored[at] = answer
     return stored
+
+
+def _call(store: Store, queue: str, jobs: Sequence[NewJob], now: int | str) -> Call:
+    is_plain = all(job.unique is None for job in jobs)
+    script = _ENQUEUE if is_plain else _ENQUEUE_UNIQUE
+    return store.call(script, queue, [now, *job_args(jobs)])
 
 
 def job_args(jobs: Sequence[NewJob]) -> list[bytes]:

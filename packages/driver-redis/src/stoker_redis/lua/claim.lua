@@ -1,7 +1,7 @@
 -- Take ready jobs, those of a higher priority first. Entries leave their streams in this very
 -- script, so whether a job runs is known from its lease alone.
 -- Keys: meta runs jobs due streams leases unique until
--- Uses: time run writes unique reports meta moves due
+-- Uses: time layout run writes unique reports priorities meta moves due
 -- Arguments: now or nothing, the length of a lease, the worker, how many, and how many bytes of jobs.
 -- Answers the time until the next scheduled job is due, -1 for none; then id, run and job of each.
 

@@ -1,6 +1,6 @@
 -- Read records.
 -- Keys: runs jobs reports
--- Uses: run reports
+-- Uses: layout run reports
 -- Arguments: ids.
 -- Answers for each its run, its job and its reports, or nothing where there is no record.
 

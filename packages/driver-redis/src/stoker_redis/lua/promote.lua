@@ -1,6 +1,6 @@
 -- Make due jobs ready.
 -- Keys: meta runs due streams work
--- Uses: time run writes unique reports meta moves due
+-- Uses: time layout run writes unique reports priorities meta moves due
 -- Arguments: now or nothing, how many.
 -- Answers how many became ready, and the time until the next one is due, -1 for none.
 

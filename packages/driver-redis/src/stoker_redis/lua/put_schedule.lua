@@ -1,6 +1,6 @@
 -- Create a schedule, or replace one that has another definition.
 -- Keys: meta schedules
--- Uses: time run schedule
+-- Uses: time layout run schedule
 -- Arguments: now or nothing, the name, the definition, when the next tick is (as `resolve` takes it,
 -- but for a past one, which stays as it is).
 -- Answers now, and the row.

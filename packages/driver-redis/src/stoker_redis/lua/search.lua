@@ -1,6 +1,6 @@
 -- Jobs that match every filter given, by the bytes of their ids, or from the last to the first.
 -- Keys: runs jobs reports ids
--- Uses: time run reports
+-- Uses: time layout run reports
 -- Arguments: the id to go on after, nothing for the beginning; 1 to go down; how many jobs to look
 -- at, to answer, and how many bytes of them; the numbers of the states, as digits; enqueued from and
 -- to; names, tags and metadata, as JSON; and the ids to look at, if only these are wanted.

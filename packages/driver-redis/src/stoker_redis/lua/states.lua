@@ -1,6 +1,6 @@
 -- The states of jobs.
 -- Keys: runs
--- Uses: run
+-- Uses: layout run
 -- Arguments: ids.
 -- Answers the number of a state for each, -1 where there is no record.
 

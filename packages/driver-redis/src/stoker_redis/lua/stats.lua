@@ -1,6 +1,6 @@
 -- How full a queue is. Every place knows its size, so nothing is counted.
 -- Keys: meta runs due streams leases finished aging
--- Uses: time run meta
+-- Uses: time layout run meta
 -- Arguments: now or nothing.
 -- Answers the number of jobs in each state, for how long one has been ready, -1 for none, and
 -- whether the queue is paused.
