@@ -49,6 +49,7 @@ _NEWEST_ERRORS: Final = 10
 _NEWEST_LOGS: Final = 100
 
 _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_parse: Final = json.JSONDecoder().raw_decode
 
 
 class _Run(NamedTuple):
@@ -163,8 +164,7 @@ def lease(queue: str, id_: bytes, run: bytes, job: bytes) -> Lease:
     name_size, options_size, version = _JOB.unpack_from(job)
     options_at = _JOB.size + name_size
     payload_at = options_at + options_size
-    options = json.loads(job[options_at:payload_at]) if options_size else _NO_OPTIONS
-    timeout = options.get("timeout")
+    options = _parse(job[options_at:payload_at].decode())[0] if options_size else _NO_OPTIONS
     return Lease(
         Token(JobKey(queue, id_.decode()), epoch),
         _name(job[_JOB.size : options_at]),
@@ -181,7 +181,7 @@ def lease(queue: str, id_: bytes, run: bytes, job: bytes) -> Lease:
         instant(claimed_at),
         instant(expires_at),
         _expires(options, enqueued_at),
-        None if timeout is None else timedelta(microseconds=timeout),
+        span_or_none(options.get("timeout", _FOREVER)),
         tuple(options.get("tags", ())),
         options.get("metadata") or {},
         options.get("headers") or {},
@@ -195,11 +195,10 @@ def record(queue: str, id_: str, run: bytes, job: bytes, reports: Sequence[bytes
     name_size, options_size, version = _JOB.unpack_from(job)
     options_at = _JOB.size + name_size
     payload_at = options_at + options_size
-    options = json.loads(job[options_at:payload_at]) if options_size else _NO_OPTIONS
+    options = _parse(job[options_at:payload_at].decode())[0] if options_size else _NO_OPTIONS
     errors_at = now.has_result + now.has_progress
     logs_at = errors_at + min(now.errors, _NEWEST_ERRORS)
     state = STATES[now.state]
-    timeout = options.get("timeout")
     return JobRecord(
         key=JobKey(queue, id_),
         name=_name(job[_JOB.size : options_at]),
@@ -221,7 +220,7 @@ def record(queue: str, id_: str, run: bytes, job: bytes, reports: Sequence[bytes
         expires_at=instant(now.expires_at) if state is JobState.RUNNING else None,
         finished_at=instant_or_none(now.finished_at),
         expires=_expires(options, now.enqueued_at),
-        timeout=None if timeout is None else timedelta(microseconds=timeout),
+        timeout=span_or_none(options.get("timeout", _FOREVER)),
         keep=_keep(now),
         unique_key=key or None,
         worker=worker or None,

@@ -54,6 +54,7 @@ def span(length: int) -> timedelta:
     return timedelta(microseconds=max(length, 0))
 
 
+@lru_cache(maxsize=256)
 def span_or_none(length: int) -> timedelta | None:
     """Return a length of time; a negative one stands for none."""
     return None if length < 0 else timedelta(microseconds=length)
