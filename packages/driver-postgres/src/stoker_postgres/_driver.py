@@ -68,6 +68,7 @@ from stoker_postgres import (
     _claim,
     _definitions,
     _enqueue,
+    _foreign,
     _inspect,
     _maintain,
     _migrating,
@@ -76,7 +77,7 @@ from stoker_postgres import (
     _schema,
     _settle,
 )
-from stoker_postgres._asyncpg import Connection, as_connection, as_pool, is_connection, is_pool
+from stoker_postgres._asyncpg import as_pool, is_pool
 from stoker_postgres._block import Block
 from stoker_postgres._client import Client
 from stoker_postgres._source import Own, Source, Users
@@ -462,9 +463,15 @@ class PostgresDriver:
         *,
         now: datetime | None = None,
     ) -> list[Enqueued]:
-        """Do `enqueue` inside the transaction that is open on an asyncpg `connection`."""
-        db, at = self._joined(connection), moment(now)
+        """Do `enqueue` inside the transaction that is open on `connection`.
+
+        It is a connection of asyncpg or psycopg, or an `AsyncSession` or `AsyncConnection` of
+        SQLAlchemy.
+        """
+        self._opened()
+        at = moment(now)
         check_jobs(self._info, jobs)
+        db = await self._joined(connection)
         if not jobs:
             return []
         queues = sorted({job.key.queue for job in jobs})
@@ -477,10 +484,12 @@ class PostgresDriver:
 
         From here on the transaction may be idle for five seconds; then the server ends it.
         """
-        db, at = self._joined(connection), moment(now)
+        self._opened()
+        at = moment(now)
         check_settlements(self._info, [item])
         if not isinstance(item.outcome, Complete):
             raise InvalidInput("only a Complete can be settled inside a user's transaction")
+        db = await self._joined(connection)
         return (await _settle.settle(db, [item], at, idle=_IDLE))[0]
 
     def transaction(
@@ -493,7 +502,9 @@ class PostgresDriver:
         """
         client = self._opened()
         check_lease(lease)
-        return Block(client, None if connection is None else _checked(connection))
+        if connection is None:
+            return Block(client, None)
+        return _foreign.block(client, connection)
 
     async def _enqueue(
         self, client: Client, jobs: Sequence[NewJob], now: int | None
@@ -502,12 +513,8 @@ class PostgresDriver:
         with client.hints.with_commit_of(queues) as due:
             return await _enqueue.enqueue(client, jobs, now, hints=due)
 
-    def _joined(self, connection: object) -> OnConnection:
-        self._opened()
-        joined = _checked(connection)
-        if not joined.is_in_transaction():
-            raise InvalidInput("no transaction is open on this connection: begin one first")
-        return OnConnection(joined, self._schema)
+    async def _joined(self, connection: object) -> OnConnection:
+        return OnConnection(await _foreign.joined(connection), self._schema)
 
     def _opened(self) -> Client:
         client = self._client
@@ -531,9 +538,3 @@ def _source(server: object, pool_size: int, pooler: bool) -> Source:
             "pooler=True is for the driver's own pool: how yours connects is up to you"
         )
     return Users(as_pool(server))
-
-
-def _checked(connection: object) -> Connection:
-    if not is_connection(connection):
-        raise InvalidInput(f"an asyncpg.Connection is needed, not {type(connection).__name__}")
-    return as_connection(connection)

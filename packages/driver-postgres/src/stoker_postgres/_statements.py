@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from stoker_postgres._asyncpg import Connection, Row
+from stoker_postgres._asyncpg import Row
 from stoker_postgres._sql import statement
 
-__all__ = ["OnConnection", "Statements", "channel_of"]
+__all__ = ["Fetches", "OnConnection", "Statements", "channel_of"]
 
 
 class Statements(Protocol):
@@ -23,10 +23,18 @@ class Statements(Protocol):
         ...
 
 
+class Fetches(Protocol):
+    """Runs statements as text; a connection of asyncpg does, and what stands for another."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Row]:
+        """Run a statement and return all its rows."""
+        ...
+
+
 class OnConnection:
     """Statements on one connection, one after the other; errors are the client library's own."""
 
-    def __init__(self, connection: Connection, schema: str) -> None:
+    def __init__(self, connection: Fetches, schema: str) -> None:
         self._connection = connection
         self._schema = schema
         self.channel = channel_of(schema)
