@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import Any, Final
 
 from stoker.errors import DriverUnavailable, InvalidInput
 from stoker_postgres._asyncpg import Connection, Transaction
-from stoker_postgres._client import Client, abandon
+from stoker_postgres._client import Client
 from stoker_postgres._errors import FAILURES, translated, unreachable
+from stoker_postgres._transaction import RELEASE_SECONDS, abandon
 
 __all__ = ["Block"]
 
@@ -61,9 +63,11 @@ class Block:
         transaction = connection.transaction(isolation=_ISOLATION)
         try:
             await transaction.start()
+            self._transaction = transaction
+            if self._given is None:
+                await self._client.source.lend(connection)
         except FAILURES as error:
             raise unreachable(error, self._client.schema) from error
-        self._transaction = transaction
 
     async def _commit(self) -> None:
         assert self._connection is not None
@@ -85,7 +89,8 @@ class Block:
     async def _roll_back(self) -> None:
         assert self._transaction is not None
         try:
-            await self._transaction.rollback()
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._transaction.rollback()
         except FAILURES:
             # Without its connection the server rolls back by itself; the block's error counts.
             if self._connection is not None:
@@ -104,6 +109,10 @@ class Block:
 
     async def _clean(self, connection: Connection) -> None:
         try:
-            await self._client.source.clean(connection)
+            if connection.is_in_transaction():  # it was not begun properly, or not ended
+                abandon(connection)
+                return
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._client.source.clean(connection)
         except FAILURES:  # so it is too when the connection is closed
             abandon(connection)

@@ -5,43 +5,35 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final, Self
 
 from stoker.driver import Wake
-from stoker.errors import Unsupported
+from stoker.errors import DriverClosed, DriverUnavailable, StokerError, Unsupported
 from stoker_postgres import _schema
 from stoker_postgres._asyncpg import Connection, Pool, Row
 from stoker_postgres._errors import FAILURES, translated, unreachable
 from stoker_postgres._hints import Hints
 from stoker_postgres._latch import Latch
 from stoker_postgres._listener import Listener
-from stoker_postgres._source import Source
+from stoker_postgres._source import Source, Users
 from stoker_postgres._sql import statement
 from stoker_postgres._statements import OnConnection, channel_of
+from stoker_postgres._transaction import RELEASE_SECONDS, abandon, transaction
 
 __all__ = ["Client", "abandon"]
 
 _GRACE_SECONDS: Final = 5.0
 """How long a close lets operations in flight go on."""
 _ACQUIRE_SECONDS: Final = 30.0
-_RELEASE_SECONDS: Final = 5.0
-"""How long a cancelled statement is waited for. Usually the server confirms at once that nothing of
-it comes later; on a dead link nobody does."""
 _SUBSCRIBE_SECONDS: Final = 1.0
 """How long the first wait for a queue waits until somebody listens."""
 _RESERVED: Final = 2
 """Connections that blocks of users leave to the operations, heartbeats above all."""
-
-
-def abandon(connection: Connection) -> None:
-    """End a connection at once; the server then rolls back what was open on it.
-
-    When a connection breaks the pool takes it back by itself, and refuses even this afterwards.
-    """
-    with suppress(*FAILURES):
-        connection.terminate()
+_MARK: Final = "\n-- by the driver itself"
+"""A plan stays with the text of its statement. Without this the driver would run what was planned
+in a user's transaction on the same connection, with other settings."""
 
 
 class Client:
@@ -91,18 +83,17 @@ class Client:
 
     async def rows(self, name: str, *parameters: Any) -> list[Row]:
         """Run a statement and return all its rows."""
-        query = statement(name, self.schema)
+        query = statement(name, self.schema) + _MARK
         async with self.connection() as connection:
-            if not self.source.pooled:
+            if self.source.is_set_up:
                 return await connection.fetch(query, *parameters)
-            # A pooler may take another connection between preparing and running a statement.
-            async with connection.transaction():
+            async with transaction(connection, self.source.begin):
                 return await connection.fetch(query, *parameters)
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[OnConnection]:
         """Run the statements of a block in one transaction."""
-        async with self.connection() as connection, connection.transaction():
+        async with self.connection() as connection, transaction(connection, self.source.begin):
             yield OnConnection(connection, self.schema)
 
     @asynccontextmanager
@@ -128,12 +119,12 @@ class Client:
         try:
             return await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
         except FAILURES as error:
-            raise unreachable(error, self.schema) from error
+            raise self._refusal(error) from error
 
     async def release(self, connection: Connection) -> None:
         """Give a connection back; a broken one is replaced when the next is asked for."""
         try:
-            await self._pool.release(connection, timeout=_RELEASE_SECONDS)
+            await self._pool.release(connection, timeout=RELEASE_SECONDS)
         except FAILURES:
             abandon(connection)
 
@@ -159,6 +150,23 @@ class Client:
                 await self.source.close(self._pool)
         except TimeoutError:
             self.source.terminate(self._pool)
+
+    def _refusal(self, error: Exception) -> StokerError:
+        """Return what to raise when the pool gives no connection."""
+        pool = self._pool
+        if isinstance(self.source, Users) and pool.is_closing():
+            return DriverClosed(
+                "the pool is closed: open it before the driver, and close it after the driver"
+            )
+        if isinstance(error, TimeoutError) and pool.get_size() - pool.get_idle_size() >= (
+            pool.get_max_size()
+        ):
+            return DriverUnavailable(
+                f"all {pool.get_max_size()} connections of the pool have been taken for "
+                f"{_ACQUIRE_SECONDS:g} seconds: let it have more, or keep them for less long",
+                maybe_applied=False,
+            )
+        return unreachable(error, self.schema)
 
     async def _send_hints(self, queues: list[str]) -> None:
         await self.rows("hint", self.channel, [f"W{queue}" for queue in queues])

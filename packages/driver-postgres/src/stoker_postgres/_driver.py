@@ -109,6 +109,9 @@ class PostgresDriver:
             nothing is set on a connection, no statement is kept prepared, and the driver does not
             have `wakeup`: workers look for jobs by themselves, after some seconds when idle.
         migrate: whether `open` may create the schema and bring it up to date.
+        command_timeout: how many seconds a statement may take, 0.1 to 3,600. Then the server ends
+            it and nothing of it is done; five seconds later it is given up without an answer. It
+            also holds for what is run on a connection of the driver's own in `transaction()`.
 
     Raises:
         InvalidInput: an option is out of its range.
@@ -122,13 +125,16 @@ class PostgresDriver:
         pool_size: int = 10,
         pooler: bool = False,
         migrate: bool = True,
+        command_timeout: float = 30.0,
     ) -> None:
         check_schema(schema)
         if not 3 <= pool_size <= 1_000:
             raise InvalidInput(f"pool_size={pool_size}: 3 to 1,000")
+        if not 0.1 <= command_timeout <= 3_600:
+            raise InvalidInput(f"command_timeout={command_timeout}: 0.1 to 3,600 seconds")
         self._schema = schema
         self._migrate = migrate
-        self._source = _source(server, pool_size, pooler)
+        self._source = _source(server, pool_size, pooler, command_timeout)
         self._client: Client | None = None
         self._opening = asyncio.Lock()
         without = {Capability.WAKEUP} if pooler else set[Capability]()
@@ -145,8 +151,9 @@ class PostgresDriver:
     def from_url(cls, url: str) -> Self:
         """Return a driver for `postgresql://user:password@host:port/database`.
 
-        The parameters `schema`, `pool_size`, `pooler` and `migrate` (both on or off) are the
-        options of the driver; all others go to asyncpg (`sslmode`, `host`, ...).
+        The parameters `schema`, `pool_size`, `pooler` and `migrate` (both on or off) and
+        `command_timeout` are the options of the driver; all others go to asyncpg (`sslmode`,
+        `host`, ...).
 
         Raises:
             InvalidInput: the URL has another form, or an option is out of its range.
@@ -209,6 +216,7 @@ class PostgresDriver:
             pool_size=source.size,
             pooler=source.pooled,
             migrate=self._migrate,
+            command_timeout=source.command_timeout,
         )
 
     # Migrates
@@ -528,13 +536,13 @@ class PostgresDriver:
         return client
 
 
-def _source(server: object, pool_size: int, pooler: bool) -> Source:
+def _source(server: object, pool_size: int, pooler: bool, command_timeout: float) -> Source:
     if isinstance(server, str):
-        return Own(server, pool_size, pooled=pooler)
+        return Own(server, pool_size, pooled=pooler, command_timeout=command_timeout)
     if not is_pool(server):
         raise InvalidInput(f"a URL or an asyncpg.Pool is needed, not {type(server).__name__}")
     if pooler:
         raise InvalidInput(
             "pooler=True is for the driver's own pool: how yours connects is up to you"
         )
-    return Users(as_pool(server))
+    return Users(as_pool(server), command_timeout)

@@ -25,15 +25,21 @@ _FORBIDDEN: Final = frozenset({"42501"})
 _UNWELCOME: Final = ("28", "3D")
 """Classes: wrong password or role, no such database."""
 
-_ROLLED_BACK: Final = ("40", "53", "55", "57014", "25006")
+_CANCELLED: Final = "57014"
+_ROLLED_BACK: Final = ("40", "53", "55", "25006", "25P03")
 """Classes and states of errors after which the transaction certainly is not committed: deadlock and
-serialisation failure, no resources, locks that were waited for too long, a cancelled statement, a
-server that only reads."""
+serialisation failure, no resources, locks that were waited for too long, a server that only reads,
+a transaction that was idle for too long."""
 
 
 def translated(error: Exception, schema: str) -> DriverError:
     """Return what to raise when a statement failed; `error` becomes its cause."""
     state = getattr(error, "sqlstate", None)
+    if isinstance(error, TimeoutError):
+        return DriverUnavailable(
+            "the server did not answer in time (command_timeout): it or the network may be down",
+            maybe_applied=True,
+        )
     if not isinstance(error, asyncpg.PostgresError) or not isinstance(state, str):
         return DriverUnavailable(f"no answer from the server: {_text(error)}", maybe_applied=True)
     if state in _MISSING:
@@ -48,6 +54,11 @@ def translated(error: Exception, schema: str) -> DriverError:
         )
     if state.startswith(_UNWELCOME):
         return IncompatibleStore(f"the server does not let this role in: {error}")
+    if state == _CANCELLED:
+        return DriverUnavailable(
+            f"{error}: it took longer than command_timeout, or an administrator ended it",
+            maybe_applied=False,
+        )
     if state.startswith(_ROLLED_BACK):
         return DriverUnavailable(f"the server gave up: {error}", maybe_applied=False)
     if state.startswith(("08", "57", "58", "XX")):

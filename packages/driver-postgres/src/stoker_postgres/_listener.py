@@ -61,7 +61,8 @@ class Listener:
     async def is_live(self, seconds: float) -> None:
         """Wait until it listens, but not longer than this."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._live.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._live.wait()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -93,7 +94,8 @@ class Listener:
             self._latch.hear_all()
             while await self._is_well(connection):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._lost.wait(), _PROBE_SECONDS)
+                    async with asyncio.timeout(_PROBE_SECONDS):
+                        await self._lost.wait()
         finally:
             await asyncio.shield(self._part_from(connection))
 
@@ -104,7 +106,8 @@ class Listener:
         self._echo.clear()
         query = "select count(pg_notify($1::text, $2::text))"
         await connection.fetch(query, self._channel, self._name, timeout=_PATIENCE)
-        await asyncio.wait_for(self._echo.wait(), _PATIENCE)
+        async with asyncio.timeout(_PATIENCE):
+            await self._echo.wait()
         return True
 
     async def _part_from(self, connection: Connection) -> None:

@@ -11,7 +11,7 @@ from stoker_postgres._asyncpg import Connection
 from stoker_postgres._rights import refuse_without_right_to_change, refuse_without_rights
 from stoker_postgres._sql import migrations, quoted
 
-__all__ = ["check", "migrate", "pending", "script"]
+__all__ = ["check", "check_server", "migrate", "pending", "script"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ async def migrate(connection: Connection, schema: str) -> list[Migration]:
     if not await pending(connection, schema):
         return []
     async with connection.transaction(isolation="read_committed"):
+        await connection.execute("set local statement_timeout = 0")
         await connection.fetch(_LOCK, f"stoker-postgres {schema}", timeout=_NO_HURRY)
         found = await _look(connection, schema)
         steps = _steps(found, schema)
@@ -77,11 +78,7 @@ async def pending(connection: Connection, schema: str) -> list[Migration]:
     Raises:
         IncompatibleStore: as `migrate`, but for the right to change it.
     """
-    server = connection.get_server_version()[0]
-    if server < _OLDEST_SERVER:
-        raise IncompatibleStore(
-            f"the server is PostgreSQL {server}: the driver needs {_OLDEST_SERVER} or later"
-        )
+    check_server(connection)
     # In a transaction, as all here: a pooler keeps to one connection for no longer than that.
     async with connection.transaction(isolation="read_committed"):
         return _steps(await _look(connection, schema), schema)
@@ -105,6 +102,15 @@ async def check(connection: Connection, schema: str) -> None:
                 "synchronous_commit is off for this role: a crash of the server may lose jobs that "
                 "were acknowledged, and let leases that ended before it count again"
             )
+
+
+def check_server(connection: Connection) -> None:
+    """Refuse a server that is too old for the driver's statements."""
+    server = connection.get_server_version()[0]
+    if server < _OLDEST_SERVER:
+        raise IncompatibleStore(
+            f"the server is PostgreSQL {server}: the driver needs {_OLDEST_SERVER} or later"
+        )
 
 
 def script(schema: str, done: int = 0) -> str:

@@ -10,7 +10,7 @@ from stoker.errors import InvalidInput
 __all__ = ["Place", "check_schema", "place", "without_password"]
 
 _SCHEMES: Final = ("postgresql", "postgres")
-_OURS: Final = ("schema", "pool_size", "pooler", "migrate")
+_OURS: Final = ("schema", "pool_size", "pooler", "migrate", "command_timeout")
 _FLAGS: Final = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 _LONGEST_SCHEMA: Final = 50
 """PostgreSQL's names end after 63 bytes, and the channel is called after the schema."""
@@ -63,13 +63,18 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=host, query="", fragment=""))
 
 
-def _option(name: str, text: str) -> str | int | bool:
+def _option(name: str, text: str) -> str | int | float | bool:
     if name == "schema":
         return text
     if name == "pool_size":
         if not text.isdecimal():
             raise InvalidInput(f"pool_size={text!r}: a whole number")
         return int(text)
+    if name == "command_timeout":
+        try:
+            return float(text)
+        except ValueError:
+            raise InvalidInput(f"command_timeout={text!r}: a number of seconds") from None
     if text.lower() not in _FLAGS:
         raise InvalidInput(f"{name}={text!r}: on or off")
     return _FLAGS[text.lower()]
