@@ -16,6 +16,20 @@ class ClaimWaitsForLocks(Changed):
     changes: ClassVar[Changes] = {"claim": (("for update skip locked", "for update"),)}
 
 
+@saboteur("TXN-09")
+class PromoteWaitsForLocks(Changed):
+    """A promote waits for every job that a transaction holds."""
+
+    changes: ClassVar[Changes] = {"promote": (("for update skip locked", "for update"),)}
+
+
+@saboteur("TXN-09")
+class ReapWaitsForLocks(Changed):
+    """A reap waits for a job that a transaction is about to complete."""
+
+    changes: ClassVar[Changes] = {"reap": (("for update skip locked", "for update"),)}
+
+
 @saboteur("CLM-04")
 class ClaimIsJoinedById(Changed):
     """A claim chooses ids without a lock, and takes them without looking at their state again."""
