@@ -43,7 +43,7 @@ end
 -- Let a job end; its record goes at once if nothing keeps it.
 local function finish(run, state, now)
     change(run)
-    run[STATE], run[FINISHED_AT] = state, now
+    run[STATE], run[FINISHED_AT], run[ENTERS] = state, now, false
     if run[LASTING] ~= FOR_A_TIME then
         free_key(run)
     end

@@ -1,0 +1,91 @@
+"""What one call does to one job more than once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from stoker.driver import (
+    After,
+    EnqueueStatus,
+    JobKey,
+    JobState,
+    KeepFor,
+    NewJob,
+    OnConflict,
+    QueueStats,
+    Unique,
+    Want,
+)
+from stoker_redis import RedisDriver
+
+QUEUE = "letters"
+NOW = datetime(2031, 3, 14, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+KEEP = Unique("key")
+MOVE = Unique("key", on_conflict=OnConflict.RESCHEDULE)
+REPLACE = Unique("key", on_conflict=OnConflict.REPLACE)
+
+
+def new(id_: str, unique: Unique | None = None, **options: Any) -> NewJob:
+    return NewJob(JobKey(QUEUE, id_), "mails.send", unique=unique, **options)
+
+
+async def counts(driver: RedisDriver) -> dict[JobState, int]:
+    stats: QueueStats = (await driver.stats([QUEUE], now=NOW))[QUEUE]
+    return {state: count for state, count in stats.counts.items() if count}
+
+
+@pytest.mark.parametrize("first", [After(timedelta(0)), After(MINUTE)], ids=["ready", "scheduled"])
+@pytest.mark.parametrize("second", [After(timedelta(0)), After(MINUTE)], ids=["now", "later"])
+async def test_a_holder_that_is_moved_and_then_replaced_is_in_one_place(
+    driver: RedisDriver, first: After, second: After
+) -> None:
+    await driver.enqueue([new("holder", KEEP, run_at=first)], now=NOW)
+    answers = await driver.enqueue(
+        [new("a", MOVE, run_at=second), new("b", REPLACE), new("c", MOVE)], now=NOW
+    )
+    assert [answer.status for answer in answers] == [
+        EnqueueStatus.RESCHEDULED,
+        EnqueueStatus.INSERTED,
+        EnqueueStatus.UNIQUE_CONFLICT,
+    ]
+    assert await counts(driver) == {JobState.READY: 1, JobState.CANCELLED: 1}
+    claimed = await driver.claim([Want(QUEUE, 9)], worker="w", lease=MINUTE, now=NOW)
+    assert [lease.token.key.id for lease in claimed.leases] == ["b"]
+
+
+async def test_a_holder_that_is_moved_twice_is_where_the_last_one_put_it(
+    driver: RedisDriver,
+) -> None:
+    await driver.enqueue([new("holder", KEEP)], now=NOW)
+    away_and_back = [new("a", MOVE, run_at=After(MINUTE)), new("b", MOVE)]
+    await driver.enqueue(away_and_back, now=NOW)
+    assert await counts(driver) == {JobState.READY: 1}
+    await driver.enqueue(list(reversed(away_and_back)), now=NOW)
+    assert await counts(driver) == {JobState.SCHEDULED: 1}
+    [found] = await driver.get([JobKey(QUEUE, "holder")])
+    assert found is not None
+    assert found.run_at == NOW + MINUTE
+
+
+async def test_an_id_that_a_replacement_has_freed_is_taken_in_the_same_batch(
+    driver: RedisDriver,
+) -> None:
+    gone = KeepFor(cancelled=timedelta(0))
+    await driver.enqueue([new("holder", KEEP, keep=gone, payload=b'"old"')], now=NOW)
+    answers = await driver.enqueue(
+        [new("a", REPLACE), new("holder", payload=b'"new"'), new("holder")], now=NOW
+    )
+    assert [answer.status for answer in answers] == [
+        EnqueueStatus.INSERTED,
+        EnqueueStatus.INSERTED,
+        EnqueueStatus.DUPLICATE_ID,
+    ]
+    assert await counts(driver) == {JobState.READY: 2}
+    claimed = await driver.claim([Want(QUEUE, 9)], worker="w", lease=MINUTE, now=NOW)
+    payloads = {lease.token.key.id: lease.payload for lease in claimed.leases}
+    assert payloads == {"a": b"null", "holder": b'"new"'}
