@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
@@ -17,7 +18,7 @@ from typing import Any, Final, Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-__all__ = ["ValkeyCluster", "ValkeySentinel", "ValkeyServer"]
+__all__ = ["ValkeyCluster", "ValkeySentinel", "ValkeyServer", "free_port"]
 
 _DURABLE: Final = {"appendonly": "yes", "appendfsync": "always"}
 _ALWAYS: Final = {
@@ -153,22 +154,14 @@ class ValkeyServer:
 
 
 class ValkeyCluster:
-    """Three primaries, each with a third of the slots."""
+    """Three primaries, each with a third of the slots; the first may have a replica."""
 
-    def __init__(self) -> None:
-        self._buses = [free_port() for _ in range(3)]
+    def __init__(self, *, with_replica: bool = False) -> None:
+        self._buses = [free_port() for _ in range(4 if with_replica else 3)]
         """The ports on which the nodes talk to each other."""
-        self.nodes = [
-            ValkeyServer(
-                {
-                    **_DURABLE,
-                    "cluster-enabled": "yes",
-                    "cluster-port": str(bus),
-                    "cluster-node-timeout": "2000",
-                }
-            )
-            for bus in self._buses
-        ]
+        servers = [_cluster_node(bus) for bus in self._buses]
+        self.nodes = servers[:3]
+        self.replicas = servers[3:]
         self._stack = ExitStack()
 
     @property
@@ -178,7 +171,7 @@ class ValkeyCluster:
 
     def __enter__(self) -> Self:
         try:
-            for node in self.nodes:
+            for node in (*self.nodes, *self.replicas):
                 self._stack.enter_context(node)
             self._join()
         except BaseException:
@@ -231,9 +224,14 @@ class ValkeyCluster:
             start, end = number * _SLOTS // count, (number + 1) * _SLOTS // count - 1
             node.ask("CLUSTER", "ADDSLOTSRANGE", start, end)
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        for node, bus in list(zip(self.nodes, self._buses, strict=True))[1:]:
+        others = (*self.nodes, *self.replicas)[1:]
+        for node, bus in zip(others, self._buses[1:], strict=True):
             first.ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         self._wait()
+        for replica in self.replicas:
+            replica.ask("CLUSTER", "REPLICATE", first.ask("CLUSTER", "MYID"))
+            up = partial(replies, replica, "master_link_status:up", "INFO", "replication")
+            wait_until(up, lambda: "the replica does not reach its primary")
 
     def _wait(self) -> None:
         wait_until(self._is_whole, lambda: "the nodes do not find each other")
@@ -242,8 +240,20 @@ class ValkeyCluster:
         return all(
             "cluster_state:ok" in (about := node.ask("CLUSTER", "INFO"))
             and f"cluster_size:{len(self.nodes)}" in about
-            for node in self.nodes
+            and f"cluster_known_nodes:{len(self._buses)}" in about
+            for node in (*self.nodes, *self.replicas)
         )
+
+
+def _cluster_node(bus: int) -> ValkeyServer:
+    return ValkeyServer(
+        {
+            **_DURABLE,
+            "cluster-enabled": "yes",
+            "cluster-port": str(bus),
+            "cluster-node-timeout": "2000",
+        }
+    )
 
 
 class ValkeySentinel:
@@ -302,6 +312,11 @@ def wait_until(found: Callable[[], bool], complaint: Callable[[], str]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(complaint())
         time.sleep(0.02)
+
+
+def replies(server: ValkeyServer, text: str, *command: str | int) -> bool:
+    """Return whether a server answers a command with something that has this text in it."""
+    return text in server.ask(*command)
 
 
 def free_port() -> int:

@@ -156,3 +156,20 @@ async def test_a_users_cluster_client_is_used_and_left_open(
             assert await driver.states(keys) == [JobState.READY] * len(QUEUES)
             await driver.close()
             assert await client.ping()
+
+
+async def test_a_replica_that_takes_over_is_found(prefix: str) -> None:
+    with ValkeyCluster(with_replica=True) as cluster:
+        queue = next(name for name in QUEUES if key_slot(name.encode()) < 16_384 // 3)
+        driver = RedisDriver(cluster.url, prefix=prefix, replicas=1)
+        reader = RedisDriver(cluster.url, prefix=prefix)
+        await driver.open()
+        await reader.open()
+        await driver.enqueue([job(queue)])
+        assert await reader.states([JobKey(queue, "1")]) == [JobState.READY]
+        assert await reader.wait([queue], LEASE) == Wake.WORK
+        await asyncio.to_thread(cluster.nodes[0].kill)
+        assert await insist(reader, JobKey(queue, "1")) is JobState.READY
+        assert await reader.wait([queue], LEASE)
+        await driver.close()
+        await reader.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tools.servers.valkey import ValkeyServer
+from tools.servers.valkey import ValkeyServer, free_port
 
 from stoker.driver import Capability, Durability, JobKey, JobState, NewJob
 from stoker.errors import DriverClosed, DriverUnavailable, IncompatibleStore, InvalidInput
@@ -123,7 +123,7 @@ async def test_a_server_of_another_kind_is_named() -> None:
         assert "this is a Sentinel" in await refusal(RedisDriver(server.url))
         with pytest.raises(DriverUnavailable, match="does not know it"):
             await RedisDriver(f"redis+sentinel://127.0.0.1:{server.port}/main").open()
-    with ValkeyServer({"cluster-enabled": "yes"}) as server:
+    with ValkeyServer({"cluster-enabled": "yes", "cluster-port": str(free_port())}) as server:
         assert "write redis+cluster://" in await refusal(RedisDriver(server.url))
     replica = ValkeyServer({"replicaof": "127.0.0.1 1"})
     with replica, pytest.raises(DriverUnavailable, match="this is a replica"):
@@ -269,6 +269,7 @@ async def test_calls_that_do_not_end_fail_when_it_is_closed(
     driver: RedisDriver, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stoker_redis._client._GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("stoker_redis._nodes._ANSWER_SECONDS", 1_000.0)
     await driver.states([KEY])
     server.pause()
     call = asyncio.create_task(driver.states([KEY]))

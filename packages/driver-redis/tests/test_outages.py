@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from redis import exceptions
+from redis.asyncio.connection import Connection
 from tools.servers.valkey import ValkeyServer
 
 from stoker.driver import EnqueueStatus, JobKey, JobState, NewJob
 from stoker.errors import DriverUnavailable, IncompatibleStore
 from stoker_conformance.faults.proxy import FaultProxy, LinkFault
 from stoker_redis import RedisDriver
+from stoker_redis._connection import Settings
 from stoker_redis._errors import translated, unreachable
+from stoker_redis._pool import Pool
 
 KEY = JobKey("q", "1")
 JOB = NewJob(KEY, "a.b", nonce="1")
@@ -35,6 +38,30 @@ async def test_a_driver_outlives_its_server(driver: RedisDriver, server: ValkeyS
         await driver.states([KEY])
     await asyncio.to_thread(server.start)
     assert await driver.states([KEY]) == [JobState.READY]
+
+
+async def test_connections_that_a_restart_has_ended_are_noticed_before_they_are_used(
+    driver: RedisDriver, server: ValkeyServer
+) -> None:
+    await driver.enqueue([JOB])
+    await asyncio.gather(*(driver.states([KEY]) for _ in range(5)))
+    await asyncio.to_thread(server.restart)
+    for _ in range(5):
+        assert await driver.states([KEY]) == [JobState.READY]
+
+
+async def test_a_connection_in_use_does_not_outlive_what_its_node_was(
+    server: ValkeyServer,
+) -> None:
+    pool = Pool(Settings(Connection, {"port": server.port}).connect, 5, "here")
+    async with pool.link() as old:
+        await pool.forget()
+    async with pool.link() as new:
+        assert new is not old
+        assert not old.is_connected
+    async with pool.link() as again:
+        assert again is new
+    await pool.close()
 
 
 async def test_scripts_that_the_server_has_forgotten_are_loaded_again(

@@ -100,14 +100,16 @@ async def test_fewer_replicas_than_wanted_is_said(
     servers: ValkeySentinel, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stoker_redis._nodes._REPLICA_SECONDS", 0.1)
-    driver = await connect(servers.url, replicas=1)
     servers.replica.pause()
-    for _ in range(2):  # sent again it writes nothing, and is still not confirmed
+    for _ in range(
+        2
+    ):  # sent again, by somebody who has written nothing, it is not confirmed either
+        driver = await connect(servers.url, replicas=1)
         with pytest.raises(DriverUnavailable, match="only 0 of 1 replicas") as caught:
             await driver.enqueue([job(1)])
         assert caught.value.maybe_applied
     servers.replica.resume()
-    assert await send(driver, 1) is EnqueueStatus.INSERTED
+    assert await send(drivers[0], 1) is EnqueueStatus.INSERTED
 
 
 async def test_a_users_client_of_sentinels_leads_to_the_new_primary(

@@ -13,8 +13,9 @@ from stoker.driver import JobKey, NewJob, Wake, Want
 from stoker.errors import InvalidInput
 from stoker_conformance.faults.proxy import FaultProxy, LinkFault
 from stoker_redis import RedisDriver
+from stoker_redis._connection import talk
 
-LONG = timedelta(seconds=60)
+LONG = timedelta(seconds=30)
 NONE = timedelta(0)
 
 
@@ -34,12 +35,8 @@ async def blocked(driver: RedisDriver) -> None:
         await other.open()
         assert other._store is not None
         async with other._store.client._nodes._pool.link() as link:  # type: ignore[attr-defined]
-            from stoker_redis._connection import talk
-
-            while True:
-                [answer] = await talk(link, [("INFO", "clients")], 5)
-                if b"blocked_clients:1\r" in answer:
-                    break
+            while b"blocked_clients:1\r" not in (await talk(link, [("INFO", "clients")], 5))[0]:
+                pass
         await other.close()
 
 
@@ -60,7 +57,10 @@ async def test_a_hint_between_two_waits_ends_the_next(driver: RedisDriver, conne
     assert await driver.wait(["q"], LONG) == Wake.WORK
 
 
-async def test_a_new_queue_joins_the_read_under_way(driver: RedisDriver, connect: Any) -> None:
+async def test_a_new_queue_joins_the_read_under_way(
+    driver: RedisDriver, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker_redis._listener._BLOCK_SECONDS", 1_000.0)
     await begun(driver, "old")
     await begun(driver, "old", "new")
     producer = await connect()
@@ -110,7 +110,7 @@ async def test_a_link_that_is_dead_without_a_goodbye_is_noticed(
     monkeypatch.setattr("stoker_redis._listener._PATIENCE", 0.1)
     async with FaultProxy(("127.0.0.1", server.port)) as proxy:
         driver = await connect("redis://{}:{}".format(*proxy.address))
-        await driver.wait(["q"], LONG)
+        await begun(driver, "q")
         proxy.arm(LinkFault.HALF_OPEN)
         await asyncio.wait_for(proxy.reached(LinkFault.HALF_OPEN), 20)
         assert await driver.wait(["q"], LONG) == Wake.WORK | Wake.CANCEL

@@ -121,11 +121,8 @@ class Cluster:
                 raise_refusal(answers, names)
                 return answers
             direction = answers[todo[0]]
-            asking = not isinstance(direction, MovedError)  # which the library derives from Ask
+            asking = _is_ask(direction)
             owner = self._mapped(direction.host, direction.port, owner)
-            if not asking:
-                self._owners[slot] = owner
-                self._is_stale = True
         raise DriverUnavailable(
             f"the nodes of the cluster disagree about who has slot {slot}", maybe_applied=False
         )
@@ -147,7 +144,8 @@ class Cluster:
         except FAILURES as error:
             self._is_stale = True
             raise translated(error, names) from error
-        if any(isinstance(answer, ResponseError) for answer in answers):
+        # A slot that is on its way (ASK) still belongs to this node.
+        if any(isinstance(answer, ResponseError) and not _is_ask(answer) for answer in answers):
             self._is_stale = True
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await pool.forget()
@@ -227,6 +225,11 @@ class Cluster:
     @property
     def _where(self) -> str:
         return ",".join(f"{host}:{port}" for host, port in self._seeds)
+
+
+def _is_ask(answer: object) -> bool:
+    """Return whether a node sends one elsewhere for this once; the library derives Moved of Ask."""
+    return isinstance(answer, AskError) and not isinstance(answer, MovedError)
 
 
 def _raise_first(found: Sequence[object]) -> None:
