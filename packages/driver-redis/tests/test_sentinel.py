@@ -101,10 +101,8 @@ async def test_fewer_replicas_than_wanted_is_said(
 ) -> None:
     monkeypatch.setattr("stoker_redis._nodes._REPLICA_SECONDS", 0.1)
     servers.replica.pause()
-    for _ in range(
-        2
-    ):  # sent again, by somebody who has written nothing, it is not confirmed either
-        driver = await connect(servers.url, replicas=1)
+    drivers = [await connect(servers.url, replicas=1) for _ in range(2)]
+    for driver in drivers:  # the second writes nothing, and is not confirmed either
         with pytest.raises(DriverUnavailable, match="only 0 of 1 replicas") as caught:
             await driver.enqueue([job(1)])
         assert caught.value.maybe_applied
