@@ -200,6 +200,16 @@ async def test_a_search_reads_a_bounded_number_of_bytes(driver: RedisDriver, raw
     assert len(pages) > 2
 
 
+async def test_many_large_records_are_read_in_steps(driver: RedisDriver, raw: Any) -> None:
+    await enqueue_large_ones(driver, 1_000_000)
+    keys = [JobKey(QUEUE, f"{number:04}") for number in (99, *range(40), 98)]
+    async with counted(raw) as reading:
+        records = await driver.get(keys)
+    ids = [None if record is None else record.key.id for record in records]
+    assert ids == [None, *(f"{number:04}" for number in range(40)), None]
+    assert 3 <= reading.scripts <= 5
+
+
 async def test_a_script_answers_a_bounded_number_of_bytes(driver: RedisDriver) -> None:
     size = 1_000_000
     await enqueue_large_ones(driver, size)

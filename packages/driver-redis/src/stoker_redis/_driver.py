@@ -166,7 +166,8 @@ class RedisDriver:
         Raises:
             DriverUnavailable: nobody answers.
             IncompatibleStore: the server is too old, does not let the user in, or is not set as it
-                has to be; says what to do.
+                has to be, or another version of the driver has written what is there; says what
+                to do.
         """
         async with self._opening:
             if self._store is None:
@@ -177,7 +178,13 @@ class RedisDriver:
                     persistence=self._persistence,
                     replicas=self._replicas,
                 )
-                self._store = Store(client)
+                store = Store(client)
+                try:
+                    await store.check_layout()
+                except BaseException:
+                    await client.close()
+                    raise
+                self._store = store
 
     async def close(self) -> None:
         """Let operations in flight end (5 s), then fail them; close all connections."""

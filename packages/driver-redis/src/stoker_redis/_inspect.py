@@ -15,7 +15,7 @@ from stoker_redis._jobs import STATES, record
 from stoker_redis._keys import names_key
 from stoker_redis._limits import MOST_BYTES
 from stoker_redis._scripts import Script
-from stoker_redis._store import Store
+from stoker_redis._store import Store, grouped, id_of
 from stoker_redis._times import span
 
 __all__ = ["cursor_id", "get", "queues", "search", "states", "stats"]
@@ -32,11 +32,22 @@ _STEP: Final = 1_000
 
 async def get(store: Store, keys: Sequence[JobKey]) -> list[JobRecord | None]:
     """Return the record of each key, where there is one."""
-    found = await store.each(_GET, keys)
-    return [
-        None if answer is None else record(key.queue, key.id, *answer)
-        for key, answer in zip(keys, found, strict=True)
-    ]
+    found: list[JobRecord | None] = [None] * len(keys)
+    waiting = grouped(key.queue for key in keys)
+    while waiting:
+        calls = [
+            store.call(_GET, queue, [MOST_BYTES, *(id_of(keys[at]) for at in places)])
+            for queue, places in waiting.items()
+        ]
+        replies = await store.run(calls)
+        left: dict[str, list[int]] = {}
+        for (queue, places), reply in zip(waiting.items(), replies, strict=True):
+            for at, answer in zip(places, reply, strict=False):
+                found[at] = None if answer is None else record(queue, keys[at].id, *answer)
+            if len(reply) < len(places):
+                left[queue] = places[len(reply) :]
+        waiting = left
+    return found
 
 
 async def states(store: Store, keys: Sequence[JobKey]) -> list[JobState | None]:

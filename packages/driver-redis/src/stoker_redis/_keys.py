@@ -1,8 +1,8 @@
 """Which keys the driver uses.
 
 The keys of a queue share a hash tag, `{the queue's name}`: they are in one slot of a cluster, and
-one script can change them together. Two things are not of a queue, and have slots of their own: the
-names of all queues, and the workers that have announced themselves.
+one script can change them together. Three things are not of a queue, and have slots of their own:
+the names of all queues, the workers that have announced themselves, and the version of all this.
 
     ============== ========== =====================================================================
     meta           hash       paused, the priorities seen, the last epoch and version
@@ -32,7 +32,7 @@ from stoker.driver.checks import check_text
 from stoker.errors import InvalidInput
 from stoker.job import HIGHEST_PRIORITY
 
-__all__ = ["PARTS", "Keys", "check_prefix", "names_key", "worker_keys"]
+__all__ = ["PARTS", "Keys", "check_prefix", "names_key", "version_key", "worker_keys"]
 
 _ENDS: Final = ("completed", "failed", "cancelled")
 _ESCAPES: Final = str.maketrans({"{": "%7B", "}": "%7D", "%": "%25"})
@@ -58,10 +58,11 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "expiring": ("expiring",),
     # Of the whole store:
     "names": ("names",),
+    "version": ("version",),
 }
 """What a script calls its keys, and how these end."""
 
-_OF_A_QUEUE: Final = tuple(PARTS)[:-3]
+_OF_A_QUEUE: Final = tuple(PARTS)[:-4]
 
 
 def check_prefix(prefix: str) -> None:
@@ -106,6 +107,11 @@ class Keys:
 def names_key(prefix: str) -> bytes:
     """Return the key of the set of all queue names."""
     return f"{prefix}:queues".encode()
+
+
+def version_key(prefix: str) -> bytes:
+    """Return the key of the number of the layout that a store has."""
+    return f"{prefix}:version".encode()
 
 
 def worker_keys(prefix: str) -> list[bytes]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from stoker.errors import IncompatibleStore
 from stoker.job import JobKey
 from stoker_redis._client import Call, Client
-from stoker_redis._keys import Keys, names_key
+from stoker_redis._keys import Keys, names_key, version_key
 from stoker_redis._scripts import Script
 
-__all__ = ["Store", "grouped"]
+__all__ = ["LAYOUT", "Store", "grouped", "id_of"]
 
+LAYOUT: Final = 1
+"""The number of the layout that `_keys.py`, `_jobs.py` and the scripts have; another one that could
+not read what this one writes would have the next."""
 _MOST_QUEUES: Final = 10_000
 """How many queues a client remembers; with more it begins anew."""
 
 _REGISTER: Final = Script("register")
+_LAYOUT: Final = Script("layout")
 
 
 class Store:
@@ -40,6 +45,21 @@ class Store:
         """Return the call of a script on one queue."""
         return Call(script, self.keys(queue).of(script.keys), args)
 
+    async def check_layout(self) -> None:
+        """Refuse a store that another version of the driver has written in its own way.
+
+        Raises:
+            IncompatibleStore: says which, and what to do.
+        """
+        prefix = self.client.prefix
+        found = await self.client.call(_LAYOUT, [version_key(prefix)], [LAYOUT])
+        if int(found) != LAYOUT:
+            raise IncompatibleStore(
+                f"the store with the prefix {prefix!r} has the layout {int(found)}, and this "
+                f"version of the driver knows {LAYOUT}: use the one that wrote it until the store "
+                "is empty, or another prefix"
+            )
+
     async def run(self, calls: Sequence[Call], *, confirmed: bool = False) -> list[Any]:
         """Make calls, in one round trip a node; confirmed by replicas, if the driver is to."""
         return await self.client.pipeline(calls, confirmed=confirmed)
@@ -62,7 +82,7 @@ class Store:
         """Run a script that takes the ids of a queue, and return what it answers for each key."""
         by_queue = grouped(key.queue for key in keys)
         calls = [
-            self.call(script, queue, [*args, *(_id(keys[at]) for at in places)])
+            self.call(script, queue, [*args, *(id_of(keys[at]) for at in places)])
             for queue, places in by_queue.items()
         ]
         answers: dict[int, Any] = {}
@@ -99,6 +119,6 @@ def grouped(queues: Iterable[str]) -> dict[str, list[int]]:
     return places
 
 
-def _id(key: JobKey) -> bytes:
-    # A text that is not one is no job's id, and may be asked for all the same.
+def id_of(key: JobKey) -> bytes:
+    """Return an id as bytes; one that no job can have may be asked for all the same."""
     return key.id.encode(errors="surrogatepass")

@@ -1,0 +1,7 @@
+-- Note by which layout the store is written, if nobody has.
+-- Keys: version
+-- Arguments: the number of the layout.
+-- Answers the number that is noted.
+
+redis.call('SET', VERSION, ARGV[1], 'NX')
+return redis.call('GET', VERSION)
