@@ -45,6 +45,9 @@ Address: TypeAlias = tuple[str, int]
 _CONNECT_SECONDS: Final = 10.0
 """How long connecting, logging in and greeting may take together."""
 
+_PEEK: Final = "can_read" if hasattr(AbstractConnection, "can_read") else "can_read_destructive"
+"""What tells whether there is something to be read; before version 8 by the longer name."""
+
 _OURS: Final[Mapping[str, Any]] = {
     "decode_responses": False,
     "health_check_interval": 0,
@@ -132,8 +135,8 @@ def _check_primary(greeting: Greeting) -> None:
 async def is_usable(link: Link) -> bool:
     """Return whether an idle connection is still there, with nothing left to be read."""
     try:
-        return link.is_connected and not await link.can_read()
-    except (ConnectionError, OSError):
+        return link.is_connected and not await getattr(link, _PEEK)()
+    except (RedisError, OSError):
         return False
 
 
