@@ -36,6 +36,7 @@ TARGETS = {
     "memory": Target("packages/driver-memory/tests", "memory_harness:MemoryHarness"),
     "sqlite": Target("packages/driver-sqlite/tests", "sqlite_harness:SqliteHarness"),
     "postgres": Target("packages/driver-postgres/tests", "postgres_harness:BundledServer"),
+    "redis": Target("packages/driver-redis/tests", "redis_harness:BundledServer"),
 }
 
 

@@ -13,12 +13,12 @@ from redis_harness import (
     UsersClient,
 )
 
-from stoker_conformance import Level, Suite
+from stoker_conformance import Suite
 
-newest = Suite(BundledServer, level=Level.FULL)
-everysec = Suite(EverysecServer, level=Level.FAST)
-users_client = Suite(UsersClient, level=Level.FAST)
-cluster = Suite(ClusterServers, level=Level.FAST)
+newest = Suite(BundledServer)
+everysec = Suite(EverysecServer)
+users_client = Suite(UsersClient)
+cluster = Suite(ClusterServers)
 
-if URL_OF_NAMED_SERVER in os.environ:
-    named = Suite(NamedServer, level=Level.FAST)
+if os.environ.get(URL_OF_NAMED_SERVER):
+    named = Suite(NamedServer)
