@@ -86,8 +86,8 @@ class Changed(PostgresDriver):
         """Return what runs the statements on a connection."""
         return ChangedStatements(connection, self._schema, self.changes)
 
-    def _joined(self, connection: object) -> OnConnection:
-        super()._joined(connection)
+    async def _joined(self, connection: object) -> OnConnection:
+        await super()._joined(connection)
         return self.statements(as_connection(connection))
 
 

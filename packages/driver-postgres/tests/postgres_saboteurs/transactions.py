@@ -67,7 +67,7 @@ class HintsBeforeTheCommit(Changed):
     async def enqueue_in(
         self, connection: Any, jobs: Sequence[NewJob], *, now: datetime | None = None
     ) -> list[Enqueued]:
-        db = self._joined(connection)
+        db = await self._joined(connection)
         answers = await _enqueue.enqueue(db, jobs, moment(now), hints=[], patience=None)
         assert self._client is not None
         await self._client._send_hints(sorted({job.key.queue for job in jobs}))
@@ -95,5 +95,5 @@ class EnqueueIsOnItsOwn(Changed):
     async def enqueue_in(
         self, connection: Any, jobs: Sequence[NewJob], *, now: datetime | None = None
     ) -> list[Enqueued]:
-        self._joined(connection)
+        await self._joined(connection)
         return await self.enqueue(jobs, now=now)
