@@ -34,6 +34,8 @@ async def refusal(driver: PostgresDriver) -> str:
         ("postgresql://h/db?pooler=maybe", "on or off"),
         ("postgresql://h/db?schema=public", "schema of its own"),
         ("postgresql://h/db?schema=pg_jobs", "schema of its own"),
+        ("postgresql://h/db?command_timeout=soon", "a number of seconds"),
+        ("postgresql://h/db?command_timeout=0", "0.1 to 3,600"),
     ],
 )
 def test_a_wrong_url_is_refused(url: str, part: str) -> None:
@@ -51,6 +53,45 @@ async def test_without_a_server_it_is_unavailable() -> None:
     with pytest.raises(DriverUnavailable) as caught:
         await driver.open()
     assert not caught.value.maybe_applied
+
+
+@pytest.mark.parametrize(
+    ("parameter", "part"),
+    [("poolsize=20", '"poolsize"'), ("jit=perhaps", '"jit"'), ("sslmode=maybe", "sslmode")],
+)
+async def test_a_parameter_that_nobody_knows_is_named(
+    server: PostgresServer, parameter: str, part: str
+) -> None:
+    driver = PostgresDriver.from_url(f"{server.url}?{parameter}")
+    with pytest.raises(InvalidInput, match=part):
+        await driver.open()
+
+
+@pytest.mark.parametrize("url", ["localhost/db", "postgresql://localhost:many/db"])
+async def test_what_asyncpg_cannot_read_is_a_wrong_url(url: str) -> None:
+    with pytest.raises(InvalidInput, match="the URL of the server is wrong"):
+        await PostgresDriver(url).open()
+
+
+async def test_a_wrong_password_is_named(server: PostgresServer, raw: Any) -> None:
+    await raw.execute("create role guarded login password 'right'")
+    rules = server._data / "pg_hba.conf"
+    rules.write_text(f"host all guarded 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+    await asyncio.to_thread(server.restart)
+    url = server.url.replace("postgres@", "guarded:wrong@")
+    text = await refusal(PostgresDriver(url))
+    assert 'password authentication failed for user "guarded"' in text
+    assert "check user, password and database" in text
+    assert "wrong" not in text
+
+
+async def test_a_server_that_is_too_old_is_refused(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker_postgres._schema._OLDEST_SERVER", 99)
+    assert "the driver needs 99 or later" in await refusal(PostgresDriver(server.url))
+    async with asyncpg.create_pool(server.url, min_size=1, max_size=3) as pool:
+        assert "the driver needs 99 or later" in await refusal(PostgresDriver(pool))
 
 
 async def test_an_unknown_database_is_named(server: PostgresServer) -> None:

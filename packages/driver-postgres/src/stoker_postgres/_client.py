@@ -22,7 +22,7 @@ from stoker_postgres._sql import statement
 from stoker_postgres._statements import OnConnection, channel_of
 from stoker_postgres._transaction import RELEASE_SECONDS, abandon, transaction
 
-__all__ = ["Client", "abandon"]
+__all__ = ["Client", "opened"]
 
 _GRACE_SECONDS: Final = 5.0
 """How long a close lets operations in flight go on."""
@@ -34,6 +34,20 @@ _RESERVED: Final = 2
 _MARK: Final = "\n-- by the driver itself"
 """A plan stays with the text of its statement. Without this the driver would run what was planned
 in a user's transaction on the same connection, with other settings."""
+
+
+async def opened(source: Source, schema: str) -> Pool:
+    """Return the pool of a source, which has a connection by then.
+
+    Raises:
+        DriverUnavailable: the server cannot be reached.
+        IncompatibleStore: it is too old, or does not let this role in.
+        InvalidInput: the URL is wrong.
+    """
+    try:
+        return await source.open()
+    except (*FAILURES, ValueError) as error:  # asyncpg reads the URL at last
+        raise unreachable(error, schema) from error
 
 
 class Client:
@@ -61,10 +75,7 @@ class Client:
     @classmethod
     async def open(cls, source: Source, schema: str, *, migrate: bool) -> Self:
         """Connect, and create or check the schema."""
-        try:
-            pool = await source.open()
-        except FAILURES as error:
-            raise unreachable(error, schema) from error
+        pool = await opened(source, schema)
         client = cls(source, pool, schema)
         try:
             async with client.connection() as connection:

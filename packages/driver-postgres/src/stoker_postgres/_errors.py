@@ -6,7 +6,13 @@ from typing import Final
 
 import asyncpg
 
-from stoker.errors import DriverError, DriverUnavailable, IncompatibleStore
+from stoker.errors import (
+    DriverError,
+    DriverUnavailable,
+    IncompatibleStore,
+    InvalidInput,
+    StokerError,
+)
 
 __all__ = ["FAILURES", "translated", "unreachable"]
 
@@ -20,6 +26,9 @@ FAILURES: Final = (
 
 _MISSING: Final = frozenset({"3F000", "42P01", "42883", "42703", "42704"})
 """SQLSTATEs for a schema, table, function, column or type that is not there."""
+
+_UNKNOWN_SETTING: Final = frozenset({"42704", "22023"})
+"""States of a connection that is refused for one of its parameters: its name, or its value."""
 
 _FORBIDDEN: Final = frozenset({"42501"})
 _UNWELCOME: Final = ("28", "3D")
@@ -53,7 +62,9 @@ def translated(error: Exception, schema: str) -> DriverError:
             "see the rights listed in the README"
         )
     if state.startswith(_UNWELCOME):
-        return IncompatibleStore(f"the server does not let this role in: {error}")
+        return IncompatibleStore(
+            f"the server does not let this role in ({error}): check user, password and database"
+        )
     if state == _CANCELLED:
         return DriverUnavailable(
             f"{error}: it took longer than command_timeout, or an administrator ended it",
@@ -66,8 +77,12 @@ def translated(error: Exception, schema: str) -> DriverError:
     return IncompatibleStore(f"the server refuses a statement of this driver: {error}")
 
 
-def unreachable(error: Exception, schema: str) -> DriverError:
+def unreachable(error: Exception, schema: str) -> StokerError:
     """Return what to raise when there was no connection to send anything on."""
+    if isinstance(error, ValueError):
+        return InvalidInput(f"the URL of the server is wrong: {error}")
+    if getattr(error, "sqlstate", None) in _UNKNOWN_SETTING:
+        return InvalidInput(f"the URL has a parameter that nobody knows: {error}")
     found = translated(error, schema)
     if isinstance(found, DriverUnavailable):
         return DriverUnavailable(

@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from stoker.driver import Migration
 from stoker_postgres import _schema
 from stoker_postgres._asyncpg import Connection
-from stoker_postgres._client import Client
-from stoker_postgres._errors import FAILURES, unreachable
+from stoker_postgres._client import Client, opened
 from stoker_postgres._source import Source
 
 __all__ = ["migrate", "pending"]
@@ -30,10 +29,7 @@ async def migrate(source: Source, schema: str) -> list[Migration]:
 @asynccontextmanager
 async def _connected(source: Source, schema: str) -> AsyncIterator[Connection]:
     """Lend a connection, whatever the schema is like."""
-    try:
-        pool = await source.open()
-    except FAILURES as error:
-        raise unreachable(error, schema) from error
+    pool = await opened(source, schema)
     client = Client(source, pool, schema)
     try:
         async with client.connection() as connection:
