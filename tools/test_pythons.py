@@ -1,8 +1,8 @@
 """Run the tests of the packages on further interpreters, each in an environment of its own.
 
-The interpreters are named by path in STOKER_TEST_PYTHONS, separated by colons or spaces. What is about
-the repository, the suite's own proof or one more server, and not about Python, runs on the first
-interpreter only.
+The interpreters are named by path in STOKER_TEST_PYTHONS, separated by colons or spaces. What is
+about the repository, the suite's own proof or one more server, and not about Python, runs on the
+first interpreter only.
 """
 
 import os

@@ -8,47 +8,43 @@ from postgres_saboteurs.base import Changed, ChangedStatements, Changes, saboteu
 from stoker_postgres._asyncpg import Connection, Row
 from stoker_postgres._statements import OnConnection
 
-_GUARD: Final = "j.epoch = i.epoch and j.expires_at is not null"
+_EPOCH: Final = "{row}.epoch = {lease}.epoch"
+_RUNS: Final = "{row}.expires_at is not null"
 
 
 def _guarded_by(guard: str) -> Changes:
-    return dict.fromkeys(("complete", "settle", "extend"), ((_GUARD, guard),))
+    """Change what makes a token valid: where a row is found, and again where it is changed."""
+    found, changed = (
+        tuple(text.format(row=row, lease=lease) for text in (f"{_EPOCH} and {_RUNS}", guard))
+        for row, lease in (("r", "i"), ("j", "f"))
+    )
+    return {
+        "complete": ((found[0], found[1]), (changed[0], changed[1])),
+        "settle": ((found[0], found[1]),),
+        "extend": ((found[0], found[1]),),
+    }
 
 
 @saboteur("FNC-01", "FNC-02", "FNC-03", "TXN-06")
 class TokensAreNotFenced(Changed):
     """Whoever has held a lease of a job may end the present one: the epoch is not compared."""
 
-    changes: ClassVar[Changes] = _guarded_by("j.expires_at is not null")
+    changes: ClassVar[Changes] = _guarded_by(_RUNS)
 
 
 @saboteur("FNC-04", "LSE-05")
 class SettlesInAnyState(Changed):
     """A token is valid for as long as nobody has claimed the job again."""
 
-    changes: ClassVar[Changes] = _guarded_by("j.epoch = i.epoch")
+    changes: ClassVar[Changes] = _guarded_by(_EPOCH)
 
 
-@saboteur("FNC-07")
-class ExpiryInvalidates(Changed):
-    """A settlement compares the expiry with the time, though nobody has reaped."""
-
-    changes: ClassVar[Changes] = _guarded_by(
-        "j.epoch = i.epoch and j.expires_at > (select now from clock)"
-    )
-
-
-@saboteur("INS-09")
+@saboteur("RTY-01", "RTY-03")
 class NullIsNotZero(Changed):
-    """`not in` where the column may be null: what has no wish of its own is never completed."""
+    """`not in` where the value may be null: what has no wish of its own is answered, and stays."""
 
     changes: ClassVar[Changes] = {
-        "complete": (
-            (
-                "j.keep_completed is distinct from interval '0'",
-                "j.keep_completed not in (interval '0')",
-            ),
-        )
+        "settle": (("e.keep is distinct from interval '0'", "e.keep not in (interval '0')"),)
     }
 
 
@@ -58,18 +54,28 @@ class _LooksFirst(ChangedStatements):
     _seen: ClassVar[dict[tuple[str, str, int], Row]] = {}
 
     async def rows(self, name: str, *parameters: Any) -> list[Row]:
-        if name == "classify":
-            asked = zip(*parameters, strict=True)
-            found = enumerate((self._seen.get(token) for token in asked), 1)
-            return [(n, *row[1:]) for n, row in found if row is not None]
-        if name in ("complete", "settle", "extend"):
+        if name in ("complete", "settle"):
             columns = parameters[1:4] if name == "complete" else parameters[2:5]
             tokens = list(zip(*columns, strict=True))
-            rows = await super().rows("classify", *columns)
-            for token in tokens:
-                self._seen.pop(token, None)
-            self._seen.update((tokens[row[0] - 1], row) for row in rows)
-        return await super().rows(name, *parameters)
+            looked = await super().rows("classify", *columns)
+            settled = await super().rows(name, *parameters)
+            applied = {row[0] for row in settled}
+            self._seen.update((tokens[row[0] - 1], row) for row in looked if row[0] not in applied)
+            return settled
+        if name != "classify":
+            return await super().rows(name, *parameters)
+        found = {row[0]: row for row in await super().rows(name, *parameters)}
+        for number, token in enumerate(zip(*parameters, strict=True), 1):
+            if token in self._seen and number in found:
+                _, is_last, state, *ended = self._seen.pop(token)
+                # What ran then does not run any more: otherwise it would have been settled.
+                found[number] = (
+                    number,
+                    is_last,
+                    "ready" if state == "running" else state,
+                    *ended,
+                )
+        return list(found.values())
 
 
 @saboteur("TXN-09")
@@ -84,7 +90,7 @@ class ClassifiesByTheFirstSnapshot(Changed):
 class ExtendWaitsForLocks(Changed):
     """A heartbeat waits for a row that a transaction holds."""
 
-    changes: ClassVar[Changes] = {"extend": (("for update of j skip locked", "for update of j"),)}
+    changes: ClassVar[Changes] = {"extend": (("for update skip locked", "for update"),)}
 
 
 @saboteur("RTY-04")
