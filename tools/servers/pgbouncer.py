@@ -92,6 +92,12 @@ class PgBouncer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def restart(self) -> None:
+        """Kill the pooler with all its connections, and start it again at the same port."""
+        process, self._process = self._process, None
+        end(process, signal.SIGKILL, signal.SIGKILL)
+        self._start()
+
     def close(self) -> None:
         """Stop the pooler, and delete its folder."""
         process, self._process = self._process, None

@@ -143,6 +143,31 @@ async def test_a_cancel_on_a_silent_link_is_not_kept_waiting(
         assert await driver.states([KEY]) == [None]
 
 
+@pytest.mark.parametrize(("pool", "round_trips"), [("own", 1), ("as behind a pooler", 4)])
+async def test_a_statement_takes_as_many_round_trips_as_the_readme_says(
+    through: Through, proxy: FaultProxy, pool: str, round_trips: int
+) -> None:
+    driver = await through(pool_size=3, **LINKS[pool])
+    await driver.states([KEY])  # prepared, where it may be
+    before = proxy.exchanges
+    await driver.states([KEY])
+    assert proxy.exchanges - before == round_trips
+
+
+async def test_a_statement_on_a_user_s_pool_takes_as_many_round_trips_as_the_readme_says(
+    server: PostgresServer, proxy: FaultProxy, schema: str
+) -> None:
+    url = f"postgresql://postgres@127.0.0.1:{proxy.address[1]}/postgres"
+    async with asyncpg.create_pool(url, min_size=1, max_size=3) as pool:
+        driver = PostgresDriver(pool, schema=schema)
+        await driver.open()
+        await driver.states([KEY])
+        before = proxy.exchanges
+        await driver.states([KEY])
+        assert proxy.exchanges - before == 4
+        await driver.close()
+
+
 async def test_a_statement_that_takes_too_long_is_ended_by_the_server(
     connect: Callable[..., Awaitable[PostgresDriver]], schema: str, raw: Any
 ) -> None:
