@@ -122,7 +122,8 @@ def _from_cluster(client: RedisCluster) -> Source:
     lent = _lent(client.connection_kwargs)
     kind: type[AbstractConnection] = lent.pop("connection_class", Connection)
     settings = _checked(kind, lent)
-    seeds = [(node.host, int(node.port)) for node in client.startup_nodes]
+    known = client.nodes_manager.startup_nodes.values()
+    seeds = [(node.host, int(node.port)) for node in known]
     remap = client.nodes_manager.remap_host_port
     where = ",".join(f"{host}:{port}" for host, port in seeds)
     return Source(where, lambda size: Cluster(settings, seeds, size, remap), users=True)
