@@ -23,10 +23,10 @@ local new, known, answers = {}, {}, {}
 local adds, due, jobs, places = {}, {}, {}, {}
 for n, id in ipairs(ids) do
     local at = 4 * n - 2
-    local run = {struct.unpack(FORMAT, ARGV[at + 1])}
+    local run = unpacked(id, ARGV[at + 1])
     local found = existing[n]
     if known[id] or found and (run[NONCE] == ''
-            or select(NONCE, struct.unpack(FORMAT, found)) ~= run[NONCE]) then
+            or unpacked(id, found)[NONCE] ~= run[NONCE]) then
         answers[#answers + 1] = n
         answers[#answers + 1] = DUPLICATE
         answers[#answers + 1] = ''
@@ -44,7 +44,6 @@ for n, id in ipairs(ids) do
             run[STATE], run[READY_AT] = READY, now
             places[STREAMS[run[PRIORITY]]] = run[PRIORITY]
         end
-        run[ID] = id
         new[#new + 1] = run
         jobs[#jobs + 1] = id
         jobs[#jobs + 1] = ARGV[at + 2]
@@ -76,7 +75,7 @@ for _, run in ipairs(new) do
         run[PLACE] = redis.call('XADD', STREAMS[run[PRIORITY]], '*', 'id', run[ID])
     end
     runs[#runs + 1] = run[ID]
-    runs[#runs + 1] = struct.pack(FORMAT, unpack(run, 1, PACKED))
+    runs[#runs + 1] = packed(run)
 end
 redis.call('HSET', RUNS, unpack(runs))
 redis.call('HSET', JOBS, unpack(jobs))

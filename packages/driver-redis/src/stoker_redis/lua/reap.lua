@@ -10,7 +10,7 @@ local answer = {}
 local function end_lease(run)
     change(run)
     run[CRASHES] = run[CRASHES] + 1
-    local as_it_ended = struct.pack(FORMAT, unpack(run, 1, PACKED))
+    local as_it_ended = packed(run)
     run[ATTEMPT] = run[ATTEMPT] - 1
     run[SETTLED_AS], run[SETTLED_TO] = 0, 0
     if run[CRASHES] > run[MAX_CRASHES] then

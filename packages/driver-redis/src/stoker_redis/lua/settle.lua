@@ -16,21 +16,16 @@ local at = 3
 for first = 1, #ARGV[2], HEAD_SIZE do
     local epoch, kind, has_body, has_progress, parks, mode, value, logs =
         struct.unpack(HEAD, ARGV[2], first)
-    local item = {id = ARGV[at], epoch = epoch, kind = kind, parks = parks == 1}
-    item.mode, item.value = mode, value
-    at = at + 1
-    if has_body == 1 then
-        item.body = ARGV[at]
-        at = at + 1
-    end
-    if has_progress == 1 then
-        item.progress = ARGV[at]
-        at = at + 1
-    end
-    item.first_log, item.last_log = at, at + logs - 1
-    at = at + logs
-    items[#items + 1] = item
-    ids[#ids + 1] = item.id
+    local body_at = at + 1
+    local progress_at = body_at + has_body
+    local logs_at = progress_at + has_progress
+    items[#items + 1] = {
+        id = ARGV[at], epoch = epoch, kind = kind, parks = parks == 1, mode = mode, value = value,
+        body = has_body == 1 and ARGV[body_at], progress = has_progress == 1 and ARGV[progress_at],
+        first_log = logs_at, last_log = logs_at + logs - 1,
+    }
+    ids[#ids + 1] = ARGV[at]
+    at = logs_at + logs
 end
 
 -- Let a job wait for another run, unless its cancel was requested during this one.

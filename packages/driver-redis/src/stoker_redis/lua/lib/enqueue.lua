@@ -78,9 +78,7 @@ end
 local function store(first, now)
     local news, answers = {}, {}
     for at = first, #ARGV, 4 do
-        local new = {struct.unpack(FORMAT, ARGV[at + 1])}
-        new[ID] = ARGV[at]
-        news[#news + 1] = new
+        news[#news + 1] = unpacked(ARGV[at], ARGV[at + 1])
     end
     look_up(news)
     local takes_time = false

@@ -139,7 +139,7 @@ local function write_runs()
             if run[ENTERS] then
                 run[PLACE] = redis.call('XADD', STREAMS[run[PRIORITY]], '*', 'id', run[ID])
             end
-            run[TEXT] = struct.pack(FORMAT, unpack(run, 1, PACKED))
+            run[TEXT] = packed(run)
             write('HSET', RUNS, run[ID], run[TEXT])
         end
     end

@@ -30,9 +30,8 @@ local function load(ids)
         if runs[id] == nil then
             local run = false
             if text then
-                run = {struct.unpack(FORMAT, text)}
-                run[ID], run[WAS], run[OLD_PLACE] = id, run[STATE], run[PLACE]
-                run[TEXT] = text
+                run = unpacked(id, text)
+                run[WAS], run[OLD_PLACE] = run[STATE], run[PLACE]
             end
             runs[id] = run
         end
