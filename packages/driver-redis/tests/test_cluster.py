@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import RedisCluster
+from redis.cluster import LoadBalancingStrategy
 from redis.crc import key_slot
 from tools.servers.valkey import ValkeyCluster
 
@@ -101,8 +102,12 @@ async def test_a_wait_follows_its_queue_to_another_node(
     await driver.wait(["wanderer"], LEASE)
     await driver.enqueue([job("wanderer")])
     assert await driver.wait(["wanderer"], LEASE) == Wake.WORK
-    await asyncio.to_thread(cluster.move, *moved(cluster, "wanderer"))
+    slot, owner, target = moved(cluster, "wanderer")
+    await asyncio.to_thread(cluster.move, slot, owner, target)
     assert await driver.wait(["wanderer"], LEASE)  # it may have missed something
+    async with asyncio.timeout(20):  # nothing else tells this client of the move
+        while "blocked_clients:1\r" not in await asyncio.to_thread(target.ask, "INFO", "clients"):
+            await asyncio.sleep(0.02)
     await driver.enqueue([job("wanderer", "2")])
     assert Wake.WORK in await driver.wait(["wanderer"], LEASE)
 
@@ -147,13 +152,21 @@ async def test_a_users_cluster_client_is_used_and_left_open(
 ) -> None:
     for decode in (False, True):
         async with RedisCluster(
-            host="127.0.0.1", port=cluster.nodes[1].port, decode_responses=decode
+            host="127.0.0.1",
+            port=cluster.nodes[1].port,
+            decode_responses=decode,
+            load_balancing_strategy=LoadBalancingStrategy.ROUND_ROBIN,  # reads from replicas
         ) as client:
             driver = RedisDriver(client, prefix=f"{prefix}-{decode}")
             await driver.open()
             await driver.enqueue([job(queue) for queue in QUEUES])
             keys = [JobKey(queue, "1") for queue in QUEUES]
             assert await driver.states(keys) == [JobState.READY] * len(QUEUES)
+            listed = cluster.nodes[1].ask("CLIENT", "LIST")
+            assert "cmd=evalsha" in listed
+            assert not [
+                line for line in listed.splitlines() if "evalsha" in line and "flags=r" in line
+            ]
             await driver.close()
             assert await client.ping()
 

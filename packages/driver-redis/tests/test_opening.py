@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from redis.asyncio.connection import SSLConnection
 from tools.servers.valkey import ValkeyServer, free_port
 
 from stoker.driver import Capability, Durability, JobKey, JobState, NewJob
 from stoker.errors import DriverClosed, DriverUnavailable, IncompatibleStore, InvalidInput
 from stoker_redis import RedisDriver
 from stoker_redis._keys import Keys
+from stoker_redis._url import place
 
 KEY = JobKey("q", "1")
 JOB = NewJob(KEY, "a.b", nonce="1")
@@ -133,6 +135,17 @@ async def test_a_server_of_another_kind_is_named() -> None:
 async def test_a_single_server_is_no_cluster(server: ValkeyServer) -> None:
     driver = RedisDriver(f"redis+cluster://127.0.0.1:{server.port}")
     assert "not part of a cluster" in await refusal(driver)
+
+
+async def test_a_database_that_is_not_there_is_named(server: ValkeyServer) -> None:
+    assert "DB index is out of range" in await refusal(RedisDriver(f"{server.url}/999"))
+
+
+def test_an_encrypted_url_makes_encrypted_connections() -> None:
+    for url in ("rediss://h", "valkeys://h", "rediss+cluster://h", "rediss+sentinel://h/main"):
+        assert place(url).settings["connection_class"] is SSLConnection
+    for url in ("redis://h", "valkey://h", "redis+cluster://h", "redis+sentinel://h/main"):
+        assert "connection_class" not in place(url).settings
 
 
 async def test_an_old_server_is_refused(

@@ -10,7 +10,7 @@ import pytest
 from tools.servers.valkey import ValkeyServer
 
 from stoker.driver import JobKey, NewJob, Wake, Want
-from stoker.errors import InvalidInput
+from stoker.errors import DriverUnavailable, InvalidInput
 from stoker_conformance.faults.proxy import FaultProxy, LinkFault
 from stoker_redis import RedisDriver
 from stoker_redis._connection import talk
@@ -115,6 +115,45 @@ async def test_a_link_that_is_dead_without_a_goodbye_is_noticed(
         await asyncio.wait_for(proxy.reached(LinkFault.HALF_OPEN), 20)
         assert await driver.wait(["q"], LONG) == Wake.WORK | Wake.CANCEL
         await driver.close()
+
+
+@pytest.mark.parametrize(
+    "error", [DriverUnavailable("away", maybe_applied=False), ConnectionError("away")]
+)
+async def test_a_reader_that_cannot_connect_tries_again(
+    driver: RedisDriver, connect: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    assert driver._store is not None
+    nodes, anew = driver._store.client._nodes, list[bool]()
+
+    async def fail_first(key: bytes, again: bool) -> Any:
+        anew.append(again)
+        if len(anew) == 1:
+            raise error
+        return await nodes.connect(key, again)
+
+    monkeypatch.setattr(driver._store.client._listener, "_connect", fail_first)
+    await begun(driver, "q")
+    assert anew == [False, True]
+    assert await driver.wait(["q"], LONG) == Wake.WORK | Wake.CANCEL
+
+
+async def test_a_reader_that_has_broken_is_not_waited_for(
+    driver: RedisDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert driver._store is not None
+    listener = driver._store.client._listener
+
+    async def broken(key: bytes, again: bool) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(listener, "_connect", broken)
+    await driver.wait(["q"], LONG)
+    [reader] = listener._readers.values()
+    assert reader._task is not None
+    await asyncio.wait([reader._task])
+    with pytest.raises(ZeroDivisionError):
+        await driver.wait(["q"], LONG)
 
 
 async def test_a_restarted_server_is_read_from_again(

@@ -109,6 +109,7 @@ class Client:
     async def wait(self, queues: Sequence[str], timeout: timedelta) -> Wake:
         """Wait for a hint; the first wait for a queue only begins to keep them."""
         self._check_loop()
+        self._listener.check()
         if self._latch.begin(queues):
             self._listener.add(queues)
             return Wake.WORK

@@ -90,8 +90,9 @@ class Cluster:
         await self._learn()
         return await self._settings.connect(next(iter(self._owners.values())))
 
-    async def connect(self, key: bytes) -> Link:
-        """Open a connection of one's own to where a key is."""
+    async def connect(self, key: bytes, anew: bool = False) -> Link:
+        """Open a connection of one's own to where a key is; `anew` finds that out once more."""
+        self._is_stale |= anew
         return await self._settings.connect(await self._owner(self.slot(key)))
 
     def slot(self, key: bytes) -> int:

@@ -71,6 +71,10 @@ def unreachable(error: Exception, where: str) -> DriverError:
         return _unwelcome(error)
     if isinstance(error, UnsuitableServer):
         return IncompatibleStore(f"{where}: {error}")
+    if isinstance(error, exceptions.ResponseError):  # to what a connection begins with
+        found = refused(error, f"a connection to {where}")
+        if isinstance(found, IncompatibleStore):
+            return found
     return DriverUnavailable(f"no connection to {where}: {_text(error)}", maybe_applied=False)
 
 

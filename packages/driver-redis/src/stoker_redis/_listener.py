@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from redis.exceptions import ResponseError
 
 from stoker.driver import Wake
+from stoker.errors import DriverError
 from stoker_redis._connection import Command, Link, end, talk
 from stoker_redis._errors import FAILURES
 from stoker_redis._keys import Keys
@@ -32,6 +33,9 @@ _PATIENCE: Final = 5.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
+Connect: TypeAlias = Callable[[bytes, bool], Awaitable[Link]]
+"""Opens a connection to where a key is; with `True` that is to be found out anew."""
+
 _START: Final = b"0"
 """The place before all entries: an old hint is heard again, and none is missed."""
 
@@ -43,7 +47,7 @@ class Listener:
         self,
         prefix: str,
         latch: Latch,
-        connect: Callable[[bytes], Awaitable[Link]],
+        connect: Connect,
         slot: Callable[[bytes], int],
     ) -> None:
         self._prefix = prefix
@@ -66,6 +70,11 @@ class Listener:
         for reader in changed:
             reader.begin()
 
+    def check(self) -> None:
+        """Raise what has ended a reader, which nothing should: without it nobody is ever woken."""
+        for reader in self._readers.values():
+            reader.check()
+
     async def close(self) -> None:
         """Stop listening."""
         for reader in self._readers.values():
@@ -75,7 +84,7 @@ class Listener:
 class _Reader:
     """Reads some streams together, on a connection of its own."""
 
-    def __init__(self, latch: Latch, connect: Callable[[bytes], Awaitable[Link]]) -> None:
+    def __init__(self, latch: Latch, connect: Connect) -> None:
         self._latch = latch
         self._connect = connect
         self._meanings: dict[bytes, tuple[str, Wake]] = {}
@@ -102,6 +111,11 @@ class _Reader:
             old.cancel()
         self._task = asyncio.create_task(self._run(old), name="stoker-redis listener")
 
+    def check(self) -> None:
+        """Raise what has ended the reading."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+
     async def close(self) -> None:
         """Stop reading."""
         if self._task is not None:
@@ -116,7 +130,7 @@ class _Reader:
             try:
                 async for _ in self._read():
                     pause = _FIRST_PAUSE
-            except FAILURES as error:
+            except (*FAILURES, DriverError) as error:
                 _log.warning("the connection that waits for hints is lost: %s", error)
             # Another server may have taken over, whose streams end before ours did.
             self._places = dict.fromkeys(self._places, _START)
@@ -126,7 +140,7 @@ class _Reader:
 
     async def _read(self) -> AsyncIterator[None]:
         """Read until the connection is lost, and hint at what is new."""
-        link = await self._connect(next(iter(self._meanings)))
+        link = await self._connect(next(iter(self._meanings)), self._missed)
         try:
             if self._missed:
                 self._missed = False

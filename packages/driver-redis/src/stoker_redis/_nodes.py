@@ -48,8 +48,8 @@ class Nodes(Protocol):
         """Connect for the first time, to any primary; the caller closes the connection."""
         ...
 
-    async def connect(self, key: bytes) -> Link:
-        """Open a connection of one's own to where a key is."""
+    async def connect(self, key: bytes, anew: bool = False) -> Link:
+        """Open a connection of one's own to where a key is; `anew` finds that out once more."""
         ...
 
     def slot(self, key: bytes) -> int:
@@ -94,7 +94,7 @@ class Single:
         """Connect for the first time."""
         return await self._dial()
 
-    async def connect(self, key: bytes) -> Link:
+    async def connect(self, key: bytes, anew: bool = False) -> Link:
         """Open a connection of one's own."""
         return await self._dial()
 

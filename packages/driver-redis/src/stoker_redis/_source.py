@@ -121,6 +121,7 @@ def _from_client(client: Redis) -> Source:
 def _from_cluster(client: RedisCluster) -> Source:
     lent = _lent(client.connection_kwargs)
     kind: type[AbstractConnection] = lent.pop("connection_class", Connection)
+    lent.pop("redis_connect_func", None)  # lets a connection read from replicas
     settings = _checked(kind, lent)
     known = client.nodes_manager.startup_nodes.values()
     seeds = [(node.host, int(node.port)) for node in known]
