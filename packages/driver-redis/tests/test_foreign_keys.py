@@ -208,3 +208,17 @@ async def test_an_operation_changes_something_where_no_key_is_foreign(
         before = await copies.dump()
         await operations(tokens, schedule.version)[name](driver)
         assert await copies.dump() != before
+
+
+@pytest.mark.parametrize("name", ["claim", "promote", "reap", "purge", "stats"])
+async def test_a_queue_that_has_lost_its_records_is_refused_with_the_reason(
+    driver: RedisDriver, server: ValkeyServer, prefix: str, name: str
+) -> None:
+    tokens = await fill(driver)
+    async with Redis(port=server.port) as raw:
+        copies = Copies(raw, prefix)
+        await raw.delete(*Keys(prefix, QUEUE).of(("runs",)))
+        before = await copies.dump()
+        with pytest.raises(IncompatibleStore, match="evicted or deleted"):
+            await operations(tokens, 1)[name](driver)
+        assert await copies.dump() == before

@@ -15,7 +15,7 @@ local function take(priority, now)
     for n, entry in ipairs(redis.call('XRANGE', STREAMS[priority], '-', '+', 'COUNT', left)) do
         ids[n] = entry[2][2]
     end
-    load(ids)
+    load_placed(ids)
     for _, id in ipairs(ids) do
         local run = runs[id]
         room = room - run[SIZE]

@@ -7,7 +7,7 @@
 local now = clock(ARGV[1])
 load_meta()
 local ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', digits(now), 'LIMIT', 0, tonumber(ARGV[2]))
-load(ids)
+load_placed(ids)
 for _, id in ipairs(ids) do
     pend(runs[id], runs[id][RUN_AT], now)
 end

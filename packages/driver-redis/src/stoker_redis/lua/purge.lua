@@ -37,7 +37,7 @@ for n, state in ipairs({COMPLETED, FAILED, CANCELLED}) do
     end
 end
 forget_keys(now, limit)
-load(going)
+load_placed(going)
 for _, id in ipairs(going) do
     forget(runs[id])
 end

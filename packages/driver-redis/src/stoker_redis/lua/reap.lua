@@ -30,7 +30,7 @@ end
 load_meta()
 local expired =
     redis.call('ZRANGEBYSCORE', LEASES, '-inf', digits(now), 'LIMIT', 0, tonumber(ARGV[2]))
-load(expired)
+load_placed(expired)
 local ids = {}
 for n, id in ipairs(expired) do
     room = room - runs[id][SIZE]

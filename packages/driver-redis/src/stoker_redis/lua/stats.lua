@@ -16,7 +16,7 @@ for digit in string.gmatch(seen, '%d') do
         first[#first + 1] = entry[2][2]
     end
 end
-load(first)
+load_placed(first)
 local oldest = -1
 for _, id in ipairs(first) do
     oldest = math.max(oldest, now - runs[id][READY_AT], 0)

@@ -38,6 +38,17 @@ local function load(ids)
     end
 end
 
+-- Read the runs of jobs that have a place, and so must have a record.
+local function load_placed(ids)
+    load(ids)
+    for _, id in ipairs(ids) do
+        if not runs[id] then
+            error(redis.error_reply('ERR the record of the job ' .. id .. ' is gone: its queue has '
+                .. 'lost a key, evicted or deleted by hand'))
+        end
+    end
+end
+
 -- Note that a job changes: `write_all` will store it.
 local function change(run)
     if not run[CHANGED] then
