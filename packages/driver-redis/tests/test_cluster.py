@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -105,9 +106,10 @@ async def test_a_wait_follows_its_queue_to_another_node(
     slot, owner, target = moved(cluster, "wanderer")
     await asyncio.to_thread(cluster.move, slot, owner, target)
     assert await driver.wait(["wanderer"], LEASE)  # it may have missed something
-    async with asyncio.timeout(20):  # nothing else tells this client of the move
-        while "blocked_clients:1\r" not in await asyncio.to_thread(target.ask, "INFO", "clients"):
-            await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):  # nothing but its reader tells this client of the move
+        asks = partial(asyncio.to_thread, target.ask, "INFO", "clients")
+        while "blocked_clients:1\r" not in await asks():
+            pass
     await driver.enqueue([job("wanderer", "2")])
     assert Wake.WORK in await driver.wait(["wanderer"], LEASE)
 
