@@ -6,6 +6,9 @@ several operations share stands in `lua/lib` (`-- Uses: run writes`). From these
 put together that the server sees: the keys as Lua variables (`META`, `RUNS`, and tables where a
 word stands for several keys), the shared parts, the operation.
 
+What stores nothing new runs on a server whose memory is full, too (`-- Flags: allow-oom`): its jobs
+have to be extended, claimed and ended, or it would stay full and each of them would run twice.
+
 Constants, which are capitals (`local SCHEDULED, READY = 0, 1`), are put where they are used. As
 variables they would be found anew by every function each time that the script is run, which takes
 longer than what a small script does.
@@ -47,8 +50,9 @@ class Script:
         self.keys: Final = tuple(_header(operation, "Keys"))
         """What it calls the keys that it is given, in their order."""
         shared = [_read(f"lib/{part}.lua") for part in _header(operation, "Uses")]
-        text = "\n".join([_variables(self.keys), *shared, operation])
-        self.text: Final = _with_constants(text).encode()
+        code = _with_constants("\n".join([_variables(self.keys), *shared, operation]))
+        flags = _header(operation, "Flags")
+        self.text: Final = (f"#!lua flags={','.join(flags)}\n{code}" if flags else code).encode()
         self.sha: Final = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
 
     def __repr__(self) -> str:

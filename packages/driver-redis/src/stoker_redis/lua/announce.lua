@@ -1,6 +1,7 @@
 -- Note that a worker is alive, and forget others that are not.
 -- Keys: workers expiring
 -- Uses: time worker
+-- Flags: allow-oom
 -- Arguments: now or nothing, the worker, for how long, its queues as JSON, what it says of itself.
 
 local MOST = 100  -- so many are forgotten at once, which is more than come

@@ -1,6 +1,7 @@
 -- Cancel pending jobs; ask for the end of running ones.
 -- Keys: meta runs jobs ids due streams leases reports finished aging unique until work cancel
 -- Uses: time layout run writes unique reports priorities meta moves
+-- Flags: allow-oom
 -- Arguments: now or nothing, the reason, ids.
 -- Answers for each the state that it was in, -1 where there is no record.
 

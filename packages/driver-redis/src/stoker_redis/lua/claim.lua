@@ -2,6 +2,7 @@
 -- script, so whether a job runs is known from its lease alone.
 -- Keys: meta runs jobs due streams leases unique until
 -- Uses: time layout run writes unique reports priorities meta moves due
+-- Flags: allow-oom
 -- Arguments: now or nothing, the length of a lease, the worker, how many, and how many bytes of jobs.
 -- Answers the time until the next scheduled job is due, -1 for none; then id, run and job of each.
 

@@ -1,6 +1,7 @@
 -- Move the expiry of leases, and keep what their runs report.
 -- Keys: meta runs leases reports work
 -- Uses: time layout run writes unique reports priorities meta moves
+-- Flags: allow-oom
 -- Arguments: now or nothing; the length of a lease; a head for each, packed one after the other: its
 -- epoch, whether a progress is reported, and how many logs; then for each its id, its progress, its
 -- logs, as far as they are there.

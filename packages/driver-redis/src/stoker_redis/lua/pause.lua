@@ -1,5 +1,6 @@
 -- Pause or resume a queue.
 -- Keys: meta work
+-- Flags: allow-oom
 -- Arguments: 1 to pause, 0 to resume.
 
 if ARGV[1] == '1' then

@@ -1,6 +1,7 @@
 -- Make due jobs ready.
 -- Keys: meta runs due streams work
 -- Uses: time layout run writes unique reports priorities meta moves due
+-- Flags: allow-oom
 -- Arguments: now or nothing, how many.
 -- Answers how many became ready, and the time until the next one is due, -1 for none.
 

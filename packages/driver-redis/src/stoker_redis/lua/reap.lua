@@ -1,6 +1,7 @@
 -- End expired leases.
 -- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
 -- Uses: time layout run writes unique reports priorities meta moves
+-- Flags: allow-oom
 -- Arguments: now or nothing, how many, how many bytes of jobs, the delay, the error.
 -- Answers id, run and job of each as the lease ended, and the state that it led to.
 

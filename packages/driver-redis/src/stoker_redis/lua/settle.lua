@@ -1,6 +1,7 @@
 -- End leases, each with its outcome.
 -- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
 -- Uses: time layout run writes unique reports priorities meta moves
+-- Flags: allow-oom
 -- Arguments: now or nothing; a head for each settlement, packed one after the other: its epoch, its
 -- kind, whether an outcome has a body (result, error or reason), a progress is reported, the job is
 -- parked, when (as `resolve` takes it), and how many logs there are; then for each its id, its

@@ -1,5 +1,6 @@
 -- Forget a worker.
 -- Keys: workers expiring
+-- Flags: allow-oom
 -- Arguments: the worker.
 
 redis.call('ZCARD', EXPIRING)  -- raises WRONGTYPE before anything is written
