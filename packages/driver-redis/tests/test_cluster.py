@@ -127,6 +127,8 @@ async def test_without_one_node_the_others_serve_and_it_comes_back(
         await driver.states([JobKey("q1", "1")])
     for queue in there:
         assert await insist(driver, JobKey(queue, "1")) is not None
+    claimed = await driver.claim([Want(queue, 1) for queue in QUEUES], worker="w", lease=LEASE)
+    assert [lease.token.key.queue for lease in claimed.leases] == there  # none is lost
     error = await partly(driver, [job("q1", "2"), *(job(queue, "2") for queue in there)])
     assert error.maybe_applied
     await asyncio.to_thread(lost.start)

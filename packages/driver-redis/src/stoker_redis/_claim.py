@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Final
 
 from stoker.driver import Claimed, Lease, Want
+from stoker.errors import DriverError
 from stoker_redis._jobs import lease
 from stoker_redis._limits import MOST_BYTES, MOST_JOBS
 from stoker_redis._scripts import Script
-from stoker_redis._store import Store
+from stoker_redis._store import Store, raise_unless
 from stoker_redis._times import span
 
 __all__ = ["claim", "earliest"]
@@ -28,13 +29,19 @@ async def claim(
         )
         for want in wants
     ]
-    replies = await store.run(calls)
+    replies = await store.attempt(calls)
     leases: list[Lease] = []
-    for want, (_, *taken) in zip(wants, replies, strict=True):
+    due: list[int] = []
+    for want, reply in zip(wants, replies, strict=True):
+        if isinstance(reply, DriverError):
+            continue
+        due_in, *taken = reply
+        due.append(due_in)
         queue = want.queue
         jobs = zip(taken[::3], taken[1::3], taken[2::3], strict=True)
         leases += [lease(queue, id_, run, job) for id_, run, job in jobs]
-    return Claimed(leases, earliest(reply[0] for reply in replies))
+    raise_unless(leases, replies)
+    return Claimed(leases, earliest(due))
 
 
 def earliest(spans: Iterable[int]) -> timedelta | None:

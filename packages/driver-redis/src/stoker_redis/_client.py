@@ -16,7 +16,7 @@ from stoker_redis._connection import end
 from stoker_redis._errors import FAILURES, unreachable
 from stoker_redis._latch import Latch
 from stoker_redis._listener import Listener
-from stoker_redis._nodes import Call, Nodes
+from stoker_redis._nodes import Call, Nodes, raise_first
 from stoker_redis._scripts import Script
 from stoker_redis._source import Source
 
@@ -100,6 +100,16 @@ class Client:
         """Run scripts, in one round trip a node or slot, and return their answers.
 
         When one fails, others may have been applied.
+        """
+        answers = await self.attempt(calls, confirmed=confirmed)
+        raise_first(answers)
+        return answers
+
+    async def attempt(self, calls: Sequence[Call], *, confirmed: bool = False) -> list[Any]:
+        """Do the same; where some fail, errors stand in the places of their answers.
+
+        Raises:
+            DriverError: all of them have failed in one way.
         """
         if not calls:
             return []

@@ -20,7 +20,7 @@ from stoker_redis._connection import (
     talk,
 )
 from stoker_redis._errors import FAILURES, translated, unreachable
-from stoker_redis._nodes import Call, confirm, exchange, names_of, raise_refusal
+from stoker_redis._nodes import Call, confirm, exchange, names_of, with_errors
 from stoker_redis._pool import Pool
 
 __all__ = ["Cluster"]
@@ -77,12 +77,12 @@ class Cluster:
             ),
             return_exceptions=True,
         )
-        _raise_first(found)
         answers: list[Any] = [None] * len(calls)
         for places, part in zip(groups.values(), found, strict=True):
-            assert isinstance(part, list)
-            for place, answer in zip(places, part, strict=True):
-                answers[place] = answer
+            if isinstance(part, BaseException) and not isinstance(part, DriverError):
+                raise part
+            for n, place in enumerate(places):
+                answers[place] = part if isinstance(part, DriverError) else part[n]
         return answers
 
     async def greet(self) -> Link:
@@ -113,20 +113,24 @@ class Cluster:
         todo = list(range(len(calls)))
         for _ in range(_MOST_REDIRECTS):
             part = [calls[place] for place in todo]
-            found = await self._try(owner, part, replicas, names, asking=asking)
+            try:
+                found = await self._try(owner, part, replicas, names, asking=asking)
+            except DriverError as error:
+                found = [error] * len(part)
             for place, answer in zip(todo, found, strict=True):
                 answers[place] = answer
             # Those that were redirected have not run; the others are not to run again.
             todo = [place for place in todo if isinstance(answers[place], AskError)]
             if not todo:
-                raise_refusal(answers, names)
-                return answers
+                return with_errors(answers, names)
             direction = answers[todo[0]]
             asking = _is_ask(direction)
             owner = self._mapped(direction.host, direction.port, owner)
-        raise DriverUnavailable(
+        lost = DriverUnavailable(
             f"the nodes of the cluster disagree about who has slot {slot}", maybe_applied=False
         )
+        answers = [lost if isinstance(answer, AskError) else answer for answer in answers]
+        return with_errors(answers, names)
 
     async def _try(
         self, owner: Address, calls: Sequence[Call], replicas: int, names: str, *, asking: bool
@@ -231,17 +235,3 @@ class Cluster:
 def _is_ask(answer: object) -> bool:
     """Return whether a node sends one elsewhere for this once; the library derives Moved of Ask."""
     return isinstance(answer, AskError) and not isinstance(answer, MovedError)
-
-
-def _raise_first(found: Sequence[object]) -> None:
-    """Raise what failed, if anything did; it may be that the rest was applied."""
-    errors = [part for part in found if isinstance(part, BaseException)]
-    if not errors:
-        return
-    for error in errors:
-        if not isinstance(error, DriverUnavailable):
-            raise error
-    first = errors[0]
-    if len(errors) < len(found) and isinstance(first, DriverUnavailable):
-        raise DriverUnavailable(str(first), maybe_applied=True) from first.__cause__
-    raise first

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from stoker.driver import Keep, Promoted, Reaped, Retention
+from stoker.errors import DriverError
 from stoker_redis._claim import earliest
 from stoker_redis._jobs import STATES, lease, worker_of
 from stoker_redis._limits import MOST_BYTES, MOST_JOBS
 from stoker_redis._scripts import Script
-from stoker_redis._store import Store
+from stoker_redis._store import Store, raise_unless
 from stoker_redis._times import micros
 
 __all__ = ["promote", "purge", "reap"]
@@ -33,9 +34,14 @@ async def reap(
     """End expired leases of each queue, up to `limit` or as many as one script does."""
     args = (now, min(limit, MOST_JOBS), MOST_BYTES, delay, error)
     ended: list[Reaped] = []
-    for queue, answer in (await store.all(_REAP, queues, args)).items():
+    names = list(dict.fromkeys(queues))
+    answers = await store.attempt([store.call(_REAP, queue, args) for queue in names])
+    for queue, answer in zip(names, answers, strict=True):
+        if isinstance(answer, DriverError):
+            continue
         for id_, run, job, state in zip(*(answer[at::4] for at in range(4)), strict=True):
             ended.append(Reaped(lease(queue, id_, run, job), worker_of(run), STATES[state]))
+    raise_unless(ended, answers)
     return ended
 
 

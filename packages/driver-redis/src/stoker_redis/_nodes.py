@@ -7,13 +7,22 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
-from stoker.errors import DriverUnavailable
+from stoker.errors import DriverError, DriverUnavailable
 from stoker_redis._connection import Command, Dial, Link, talk
 from stoker_redis._errors import FAILURES, refused, translated
 from stoker_redis._pool import Pool
 from stoker_redis._scripts import Script
 
-__all__ = ["Call", "Nodes", "Single", "confirm", "exchange", "names_of", "raise_refusal"]
+__all__ = [
+    "Call",
+    "Nodes",
+    "Single",
+    "confirm",
+    "exchange",
+    "names_of",
+    "raise_first",
+    "with_errors",
+]
 
 _ANSWER_SECONDS: Final = 10.0
 """How long an answer may take. Scripts work in small steps, so a server that says nothing for so
@@ -41,7 +50,13 @@ class Nodes(Protocol):
         ...
 
     async def run(self, calls: Sequence[Call], replicas: int = 0) -> list[Any]:
-        """Run scripts and return their answers, after so many replicas have them too."""
+        """Run scripts and return their answers, after so many replicas have them too.
+
+        Where a script has failed, what to raise stands in the place of its answer.
+
+        Raises:
+            DriverError: all of them have failed in one way.
+        """
         ...
 
     async def greet(self) -> Link:
@@ -87,8 +102,7 @@ class Single:
                 raise translated(error, names) from error
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await self._pool.forget()  # another server is the primary now
-        raise_refusal(answers, names)
-        return answers
+        return with_errors(answers, names)
 
     async def greet(self) -> Link:
         """Connect for the first time."""
@@ -112,15 +126,31 @@ def names_of(calls: Sequence[Call]) -> str:
     return ", ".join({call.script.name: None for call in calls})
 
 
-def raise_refusal(answers: Sequence[Any], names: str) -> None:
-    """Raise the first refusal among the answers, if there is one."""
-    refusals = [answer for answer in answers if isinstance(answer, ResponseError)]
-    if not refusals:
+def with_errors(answers: Sequence[Any], names: str) -> list[Any]:
+    """Return the answers, with what to raise in the place of each refusal."""
+    return [
+        _caused(refused(answer, names), answer) if isinstance(answer, ResponseError) else answer
+        for answer in answers
+    ]
+
+
+def raise_first(answers: Sequence[Any]) -> None:
+    """Raise the first error among the answers, if there is one; one that stays goes before."""
+    for answer in answers:
+        if isinstance(answer, DriverError) and not isinstance(answer, DriverUnavailable):
+            raise answer
+    outages = [answer for answer in answers if isinstance(answer, DriverUnavailable)]
+    if not outages:
         return
-    error = refused(refusals[0], names)
-    if isinstance(error, DriverUnavailable) and len(refusals) < len(answers):
-        error = DriverUnavailable(str(error), maybe_applied=True)
-    raise error from refusals[0]
+    first = outages[0]
+    if len(outages) == len(answers) and not any(error.maybe_applied for error in outages):
+        raise first
+    raise DriverUnavailable(str(first), maybe_applied=True) from first.__cause__
+
+
+def _caused(error: DriverError, cause: Exception) -> DriverError:
+    error.__cause__ = cause
+    return error
 
 
 async def exchange(link: Link, calls: Sequence[Call], *first: Command) -> list[Any]:

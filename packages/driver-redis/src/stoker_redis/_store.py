@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from stoker.errors import IncompatibleStore
+from stoker.errors import DriverError, IncompatibleStore
 from stoker.job import JobKey
 from stoker_redis._client import Call, Client
 from stoker_redis._keys import Keys, names_key, version_key
+from stoker_redis._nodes import raise_first
 from stoker_redis._scripts import Script
 
-__all__ = ["LAYOUT", "Store", "grouped", "id_of"]
+__all__ = ["LAYOUT", "Store", "grouped", "id_of", "raise_unless"]
+
+_log: Final = logging.getLogger(__name__)
 
 LAYOUT: Final = 1
 """The number of the layout that `_keys.py`, `_jobs.py` and the scripts have; another one that could
@@ -63,6 +67,13 @@ class Store:
     async def run(self, calls: Sequence[Call], *, confirmed: bool = False) -> list[Any]:
         """Make calls, in one round trip a node; confirmed by replicas, if the driver is to."""
         return await self.client.pipeline(calls, confirmed=confirmed)
+
+    async def attempt(self, calls: Sequence[Call]) -> list[Any]:
+        """Make calls that hand something out; errors may stand among their answers.
+
+        Who asks has to keep what the others have handed out, and then to call `raise_unless`.
+        """
+        return await self.client.attempt(calls)
 
     async def one(self, script: Script, queue: str, args: Sequence[bytes | str | int]) -> Any:
         """Run a script on one queue."""
@@ -117,6 +128,19 @@ def grouped(queues: Iterable[str]) -> dict[str, list[int]]:
     for at, queue in enumerate(queues):
         places.setdefault(queue, []).append(at)
     return places
+
+
+def raise_unless(handed_out: Sequence[object], answers: Sequence[Any]) -> None:
+    """Raise the first error among the answers, if nothing was handed out.
+
+    What one queue has handed out must not be lost because another queue is broken or away: a lease
+    that nobody knows of counts as a crash, and after some of them its job fails without a run.
+    """
+    if not handed_out:
+        raise_first(answers)
+    for answer in answers:
+        if isinstance(answer, DriverError):
+            _log.warning("a part of the queues has failed: %s", answer)
 
 
 def id_of(key: JobKey) -> bytes:
