@@ -210,10 +210,11 @@ Connection = TypeVar("Connection")
 class Transactional(Protocol[Connection]):
     """The capability `transactional`: jobs inside the user's own transactions.
 
-    `Connection` is the client library's own connection type. The driver uses a cursor and codecs
-    of its own on it, reads every answer to its end, and leaves the caller's isolation level and
-    failures to the caller: inside a user's transaction nothing is retried, and deadlocks and
-    serialisation failures pass through as the client raises them.
+    `Connection` is whatever the driver takes: its client library's own type of connection, and
+    perhaps those of other libraries. The driver uses a cursor and codecs of its own on it, reads
+    every answer to its end, and leaves the caller's isolation level and failures to the caller:
+    inside a user's transaction nothing is retried, and deadlocks and serialisation failures pass
+    through as the client raises them.
     """
 
     async def enqueue_in(
