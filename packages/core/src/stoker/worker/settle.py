@@ -56,6 +56,9 @@ class Settler(Service):
         info = self._link.driver.info
         while True:
             await self._wanted.wait()
+            # What has ended has left its places as well. Whoever claims for them goes first: the
+            # worker waits for new jobs, and not for these answers.
+            await asyncio.sleep(0)
             self._wanted.clear()
             waiting, self._waiting = self._waiting, []
             for batch in batches(waiting, lambda item: size_of_settlement(item[0]), info):

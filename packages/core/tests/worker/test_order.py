@@ -1,0 +1,39 @@
+"""Which of its two calls a worker makes first, when both are to be made."""
+
+import asyncio
+from typing import Any
+
+from packages.core.tests.support import SpyDriver, soon, until
+
+from stoker import Router, Stoker, WorkerOptions
+
+
+class Ordered(SpyDriver):
+    """Notes claims and settlements in one list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[str] = []
+
+    def _note(self, operation: str, argument: Any) -> None:
+        super()._note(operation, argument)
+        if operation in ("claim", "settle"):
+            self.order.append(operation)
+
+
+async def test_places_are_claimed_for_before_what_left_them_is_settled() -> None:
+    router = Router[object]("r")
+
+    @router.job
+    async def job() -> None: ...
+
+    driver = Ordered()
+    app = Stoker(driver, jobs=[router])
+    async with app:
+        await app.schedule_many(job.call() for _ in range(6))
+        stop = asyncio.Event()
+        worker = asyncio.create_task(app.run_worker(WorkerOptions(concurrency=2), stop=stop))
+        await until(lambda: driver.order.count("settle") == 3)
+        stop.set()
+        await soon(worker)
+    assert driver.order[:7] == ["claim", "claim", "settle", "claim", "settle", "claim", "settle"]
