@@ -98,6 +98,6 @@ class PostgresStore:
         return f"PostgreSQL {version}, default durability" if self._own else f"PostgreSQL {version}"
 
     async def _clean(self) -> None:
-        for name in self._databases:
+        for name in [] if self._own else self._databases:  # our own goes as a whole
             await self._admin.execute(f'drop database "{name}" with (force)')
         await self._admin.close()
