@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
 
 from stoker.errors import DriverError, DriverUnavailable
 from stoker_redis._connection import Command, Dial, Link, talk
@@ -181,7 +181,7 @@ async def confirm(link: Link, calls: Sequence[Call], replicas: int) -> None:
     """Wait until so many replicas have what was written on this connection, and all before it.
 
     Raises:
-        DriverUnavailable: fewer have it.
+        DriverUnavailable: fewer have it, or that cannot be seen.
     """
     beside = calls[0].keys[0] + b":wait"  # in the same slot
     # A server waits only for what the same connection has written. A request that is sent again
@@ -190,8 +190,13 @@ async def confirm(link: Link, calls: Sequence[Call], replicas: int) -> None:
     wait = ("WAIT", replicas, int(_REPLICA_SECONDS * 1_000))
     written, count = await talk(link, [mark, wait], _ANSWER_SECONDS)
     for answer in (written, count):
-        if isinstance(answer, ResponseError):
+        if isinstance(answer, NoPermissionError):
             raise answer
+        if isinstance(answer, ResponseError):  # whatever it is, the jobs are there
+            raise DriverUnavailable(
+                f"it is stored, but the server does not tell whether replicas have it: {answer}",
+                maybe_applied=True,
+            ) from answer
     if count < replicas:
         raise DriverUnavailable(
             f"it is stored, but only {count} of {replicas} replicas have it after "
