@@ -50,8 +50,11 @@ def check_schema(schema: str) -> None:
     """Refuse what cannot be the name of a schema of the driver's own."""
     if schema.startswith("pg_") or schema in ("public", "information_schema"):
         raise InvalidInput(f"schema={schema!r}: the driver needs a schema of its own")
-    if not schema.isprintable() or not 1 <= len(schema.encode()) <= _LONGEST_SCHEMA:
-        raise InvalidInput(f"schema={schema!r}: 1 to {_LONGEST_SCHEMA} bytes of printable text")
+    is_fit = schema.isprintable() and 1 <= len(schema.encode()) <= _LONGEST_SCHEMA
+    if not is_fit or any(sign in schema for sign in "'$"):  # the ends of texts in our SQL
+        raise InvalidInput(
+            f"schema={schema!r}: 1 to {_LONGEST_SCHEMA} bytes of printable text without ' and $"
+        )
 
 
 def without_password(url: str) -> str:
