@@ -34,7 +34,7 @@ async def refusal(driver: PostgresDriver) -> str:
         ("postgresql://h/db?pooler=maybe", "on or off"),
         ("postgresql://h/db?schema=public", "schema of its own"),
         ("postgresql://h/db?schema=pg_jobs", "schema of its own"),
-        ("postgresql://h/db?schema=bob's", "without ' and $"),
+        ("postgresql://h/db?schema=bob's", "printable text without"),
         ("postgresql://h/db?command_timeout=soon", "a number of seconds"),
         ("postgresql://h/db?command_timeout=0", "0.1 to 3,600"),
     ],

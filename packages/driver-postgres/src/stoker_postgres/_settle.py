@@ -24,6 +24,7 @@ from stoker.driver import (
     SettleStatus,
     Snooze,
 )
+from stoker.errors import DriverUnavailable
 from stoker.job import JobState, Token
 from stoker_postgres._jobs import STATES
 from stoker_postgres._statements import Statements
@@ -41,6 +42,8 @@ _EXTENDED_GONE: Final = Extended(ExtendStatus.GONE)
 _EXTENDED_BUSY: Final = Extended(ExtendStatus.BUSY)
 
 _NEWEST_LOGS: Final = 100
+_ROUNDS: Final = 20
+"""How often a settlement is tried that is overtaken each time, by an extend for one."""
 
 _KINDS: Final[dict[type[Outcome], str]] = {
     Complete: "complete",
@@ -73,10 +76,13 @@ async def settle(
         now: the time; `None` for the server's.
         idle: how long the transaction may be idle from here on; with it all items are plain
             completions.
+
+    Raises:
+        DriverUnavailable: a lease changed whenever it was to be settled; the others are settled.
     """
     answers: list[Settled | None] = [None] * len(items)
     left = list(range(len(items)))
-    while left:
+    for _ in range(_ROUNDS):
         applied = await _apply(db, [items[at] for at in left], now, idle)
         for at, answer in zip(left, applied, strict=True):
             answers[at] = answer
@@ -86,7 +92,12 @@ async def settle(
             if not _is_valid(lease):  # else it changed while it was waited for
                 answers[at] = _not_applied(items[at], lease)
         left = [at for at in missing if answers[at] is None]
-    return [answer for answer in answers if answer is not None]
+        if not left:
+            return [answer for answer in answers if answer is not None]
+    raise DriverUnavailable(
+        f"{len(left)} of {len(items)} leases changed whenever they were to be settled",
+        maybe_applied=True,
+    )
 
 
 async def _apply(
