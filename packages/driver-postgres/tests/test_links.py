@@ -195,22 +195,3 @@ async def test_a_statement_without_an_answer_is_given_up(
         await driver.states([KEY])
     assert caught.value.maybe_applied
     assert await driver.states([KEY]) == [None]
-
-
-async def test_a_migration_may_take_as_long_as_it_takes(
-    connect: Callable[..., Awaitable[PostgresDriver]],
-    server: PostgresServer,
-    schema: str,
-    raw: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """It waits here for somebody else's, for three times as long as a statement may take."""
-    lock = "select pg_advisory_xact_lock(hashtextextended($1::text, 0))"
-    driver = PostgresDriver(server.url, schema=schema, command_timeout=0.1)
-    async with raw.transaction():
-        await raw.fetch(lock, f"stoker-postgres {schema}")
-        opening = asyncio.create_task(driver.open())
-        await raw.execute("select pg_sleep(0.3)")
-        assert not opening.done()
-    await opening
-    await driver.close()

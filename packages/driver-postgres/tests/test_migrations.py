@@ -93,9 +93,10 @@ async def test_a_step_that_fails_leaves_nothing_of_any(
 async def test_a_step_may_take_longer_than_a_statement_of_a_job(
     driver: PostgresDriver, later: Later, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stoker_postgres._source._COMMAND_SECONDS", 1.0)
-    later("select pg_sleep(1.5)")
-    assert [step.version for step in await PostgresDriver.from_url(url).migrate()] == [NEWEST + 1]
+    monkeypatch.setattr("stoker_postgres._source._GRACE_SECONDS", 0.1)
+    later("select pg_sleep(0.5)")
+    hasty = PostgresDriver.from_url(f"{url}&command_timeout=0.1")
+    assert [step.version for step in await hasty.migrate()] == [NEWEST + 1]
 
 
 async def test_of_many_that_migrate_at_once_one_does_it(url: str) -> None:

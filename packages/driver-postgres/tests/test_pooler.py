@@ -13,7 +13,7 @@ import pytest
 from tools.servers.pgbouncer import MISSING, PgBouncer, find_pgbouncer
 from tools.servers.postgres import PostgresServer
 
-from stoker import JobRun, Router, Stoker, WorkerOptions
+from stoker import Fixed, JobRun, Router, Stoker, WorkerOptions
 from stoker_postgres import PostgresDriver
 
 MANY = 20
@@ -45,7 +45,7 @@ async def test_handlers_go_on_while_the_store_is_away_and_their_outcomes_arrive(
         inside.release()
         await go.wait()
 
-    @router.job
+    @router.job(attempts=1_000, backoff=Fixed(0.05))
     async def together(_: None, __: None, run: JobRun) -> None:
         runs[run.id] += 1
         inside.release()
