@@ -187,6 +187,22 @@ async def test_a_call_to_a_silent_server_ends(
     assert await driver.states([KEY]) != [JobState.RUNNING]
 
 
+async def test_a_network_that_swallows_everything_costs_one_time_limit_and_not_one_a_connection(
+    driver: RedisDriver, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.gather(*(driver.states([KEY]) for _ in range(10)))
+    assert driver._store is not None
+    opened = driver._store.client.opened
+    assert opened > 2
+    monkeypatch.setattr("stoker_redis._nodes._ANSWER_SECONDS", 0.05)
+    server.pause()
+    await unavailable(driver)
+    monkeypatch.undo()
+    server.resume()
+    await driver.states([KEY])
+    assert driver._store.client.opened == opened + 1  # those that were idle are not trusted
+
+
 async def test_a_cancelled_call_leaves_no_answer_behind(
     driver: RedisDriver, server: ValkeyServer
 ) -> None:

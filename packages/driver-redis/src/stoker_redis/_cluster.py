@@ -148,6 +148,7 @@ class Cluster:
             raise
         except FAILURES as error:
             self._is_stale = True
+            await pool.forget()
             raise translated(error, names) from error
         # A slot that is on its way (ASK) still belongs to this node.
         if any(isinstance(answer, ResponseError) and not _is_ask(answer) for answer in answers):

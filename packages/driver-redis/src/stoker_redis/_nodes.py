@@ -99,6 +99,7 @@ class Single:
                 if replicas and not any(isinstance(answer, ResponseError) for answer in answers):
                     await confirm(link, calls, replicas)
             except FAILURES as error:
+                await self._pool.forget()
                 raise translated(error, names) from error
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await self._pool.forget()  # another server is the primary now

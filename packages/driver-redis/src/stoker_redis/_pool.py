@@ -52,7 +52,11 @@ class Pool:
             self._room.release()
 
     async def forget(self) -> None:
-        """Use no connection again that was opened before: the node is not what it was."""
+        """Use no connection again that was opened before: the node is not what it was.
+
+        Or the network: connections that were idle when another broke are often dead too, and each
+        of them would be found out only by a call that waits for its time limit.
+        """
         self._era += 1
         idle, self._idle = self._idle, []
         for link in idle:
