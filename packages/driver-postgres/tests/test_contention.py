@@ -17,6 +17,7 @@ from stoker.driver import (
     Complete,
     EnqueueStatus,
     JobKey,
+    JobState,
     Lease,
     NewJob,
     Outcome,
@@ -60,9 +61,17 @@ def job(name: str, key: str | None = None) -> NewJob:
     return NewJob(JobKey("q", name), "a.b", unique=None if key is None else Unique(key))
 
 
-@pytest.mark.parametrize("outcome", [Complete(), Retry(NOW, b'"an error"')])
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [(Complete(), JobState.COMPLETED), (Retry(NOW, b'"an error"'), JobState.FAILED)],
+)
 async def test_a_settlement_waits_for_whoever_changes_the_job_and_is_applied(
-    driver: PostgresDriver, schema: str, raw: Any, other: Any, outcome: Outcome
+    driver: PostgresDriver,
+    schema: str,
+    raw: Any,
+    other: Any,
+    outcome: Outcome,
+    state: JobState,
 ) -> None:
     [lease] = await claimed(driver, job("1"))
     transaction = other.transaction()
@@ -72,6 +81,9 @@ async def test_a_settlement_waits_for_whoever_changes_the_job_and_is_applied(
     await someone_waits_for(other, raw)
     await transaction.commit()
     assert [settled.status for settled in await settling] == [SettleStatus.APPLIED]
+    [record] = await driver.get([lease.token.key])
+    assert record is not None
+    assert (record.state, record.progress) == (state, b"1")  # what was waited for is kept
 
 
 @pytest.mark.parametrize("outcome", [Complete(), Retry(NOW, b'"an error"')])
