@@ -52,12 +52,12 @@ DEFECTS: Final[dict[str, Defect]] = {
     ),
     "a claim leaves the entry in its stream": Defect(
         "CLM-04",
-        "lib/moves.lua",
+        "lib/storing.lua",
         "if run[STATE] ~= READY or run[ENTERS]",
         "if run[STATE] ~= RUNNING or run[ENTERS]",
     ),
     "a lease is written by the first extend": Defect(
-        "CLM-09", "lib/moves.lua", "elseif state == RUNNING then", "elseif state == run[WAS] then"
+        "CLM-09", "lib/storing.lua", "elseif state == RUNNING then", "elseif state == run[WAS] then"
     ),
     "the ready streams are trimmed": Defect(
         "ENQ-08",
@@ -97,10 +97,10 @@ DEFECTS: Final[dict[str, Defect]] = {
         "UNQ-04", "lib/unique.lua", "hold[2] <= now then", "hold[2] <= server_time() then"
     ),
     "a record leaves its job behind": Defect(
-        "INS-06", "lib/moves.lua", "    write('HDEL', JOBS, id)\n", ""
+        "INS-06", "lib/storing.lua", "    write('HDEL', JOBS, id)\n", ""
     ),
     "a record leaves its reports behind": Defect(
-        "INS-06", "lib/moves.lua", "write('HDEL', REPORTS, field)", "id = field"
+        "INS-06", "lib/storing.lua", "write('HDEL', REPORTS, field)", "id = field"
     ),
     "a fire does not compare the version": Defect(
         "SCH-03", "fire_schedule.lua", "version ~= tonumber(ARGV[3])", "false"
@@ -109,7 +109,7 @@ DEFECTS: Final[dict[str, Defect]] = {
         "SCH-05", "fire_schedule.lua", "tick == NONE or tick > now", "false"
     ),
     "nobody is told of a cancel": Defect(
-        "WAK-06", "cancel.lua", "wakes_running = true", "wakes_running = false"
+        "WAK-06", "cancel.lua", "streams[CANCEL] = true", "was = RUNNING"
     ),
     "hints are for enqueues alone": Defect(
         "WAK-01", "lib/moves.lua", "    wakes_workers = true\n", "    wakes_workers = run[FRESH]\n"

@@ -73,6 +73,15 @@ def test_a_script_says_what_it_does_and_uses_each_of_its_keys(name: str) -> None
         assert len(re.findall(rf"\b{key.upper()}\b", code)) > 1, f"{key} is given and not used"
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_script_is_given_every_key_that_it_names(name: str) -> None:
+    script = Script(name)
+    code = re.sub(r"'[^']*'", "''", script.text.decode())
+    named = set(re.findall(r"\b[A-Z]{2,}\b(?! =)", code)) - {"KEYS", "ARGV"}
+    known = set(re.findall(r"^local ([A-Z]{2,}) = ", code, re.MULTILINE))
+    assert named <= known
+
+
 def test_every_script_belongs_to_an_operation() -> None:
     modules = [found for name, found in sys.modules.items() if name.startswith("stoker_redis.")]
     used = {

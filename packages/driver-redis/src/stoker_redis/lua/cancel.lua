@@ -1,6 +1,6 @@
 -- Cancel pending jobs; ask for the end of running ones.
 -- Keys: meta runs jobs ids due streams leases reports finished aging unique until work cancel
--- Uses: time layout run writes unique reports priorities meta moves
+-- Uses: time layout run writes unique reports priorities meta moves storing
 -- Flags: allow-oom
 -- Arguments: now or nothing, the reason, ids.
 -- Answers for each the state that it was in, -1 where there is no record.
@@ -13,7 +13,7 @@ local function cancel(run)
     end
     local was = run[STATE]
     if was == RUNNING then
-        wakes_running = true
+        streams[CANCEL] = true
         if run[HAS_REASON] == 0 then
             ask_to_cancel(run, reason)
         end
@@ -32,4 +32,7 @@ for n, id in ipairs(ids) do
     answers[n] = cancel(runs[id])
 end
 write_all()
+if streams[CANCEL] then
+    hint(CANCEL)
+end
 return answers

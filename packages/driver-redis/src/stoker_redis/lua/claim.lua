@@ -1,9 +1,10 @@
 -- Take ready jobs, those of a higher priority first. Entries leave their streams in this very
 -- script, so whether a job runs is known from its lease alone.
--- Keys: meta runs jobs due streams leases unique until
--- Uses: time layout run writes unique reports priorities meta moves due
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
+-- Uses: time layout run writes unique reports priorities meta moves storing due
 -- Flags: allow-oom
--- Arguments: now or nothing, the length of a lease, the worker, how many, and how many bytes of jobs.
+-- Arguments: now or nothing, the length of a lease, the worker, how many, and how many bytes of
+-- jobs.
 -- Answers the time until the next scheduled job is due, -1 for none; then id, run and job of each.
 
 local length, worker, left = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])

@@ -1,6 +1,6 @@
--- Store jobs without unique keys, each at most once. This is what enqueue_unique.lua does with them,
--- but it is the one script that producers wait for job by job: so it has nothing that it does not
--- need.
+-- Store jobs without unique keys, each at most once. This is what enqueue_unique.lua does with
+-- them, but it is the one script that producers wait for job by job: so it has nothing that it does
+-- not need.
 -- Keys: meta runs jobs ids due streams work
 -- Uses: time layout priorities
 -- Arguments: now or nothing; then each job, as lib/enqueue.lua says.

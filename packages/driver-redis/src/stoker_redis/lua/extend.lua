@@ -1,10 +1,10 @@
 -- Move the expiry of leases, and keep what their runs report.
--- Keys: meta runs leases reports work
--- Uses: time layout run writes unique reports priorities meta moves
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
+-- Uses: time layout run writes unique reports reporting priorities meta moves storing
 -- Flags: allow-oom
--- Arguments: now or nothing; the length of a lease; a head for each, packed one after the other: its
--- epoch, whether a progress is reported, and how many logs; then for each its id, its progress, its
--- logs, as far as they are there.
+-- Arguments: now or nothing; the length of a lease; a head for each, packed one after the other:
+-- its epoch, whether a progress is reported, and how many logs; then for each its id, its progress,
+-- its logs, as far as they are there.
 -- Answers for each EXTENDED, STALE or GONE, or the reason of a cancel that was requested.
 
 local HEAD, HEAD_SIZE = '<i8BB', 10

@@ -1,6 +1,6 @@
 -- Fire the tick that is due: compare the version, advance the schedule, and store jobs.
--- Keys: meta schedules runs jobs ids due streams reports finished aging unique until work
--- Uses: time layout run writes unique reports priorities meta moves enqueue schedule
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work schedules
+-- Uses: time layout run writes unique reports priorities meta moves storing enqueue schedule
 -- Arguments: now or nothing, the name, the version expected, the tick after, nothing for none; then
 -- each job, as lib/enqueue.lua says.
 -- Answers a status, now, the row, and number, reason and id of each job that was not stored.

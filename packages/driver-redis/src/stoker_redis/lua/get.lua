@@ -2,8 +2,8 @@
 -- Keys: runs jobs reports
 -- Uses: layout run reports
 -- Arguments: how many bytes of them; ids.
--- Answers for each its run, its job and its reports, or nothing where there is no record. What there
--- is no room for is left off at the end; the first is there in any case.
+-- Answers for each its run, its job and its reports, or nothing where there is no record. What
+-- there is no room for is left off at the end; the first is there in any case.
 
 local SLICE = 16  -- so many are read at once
 

@@ -1,6 +1,6 @@
 -- Make due jobs ready.
--- Keys: meta runs due streams work
--- Uses: time layout run writes unique reports priorities meta moves due
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
+-- Uses: time layout run writes unique reports priorities meta moves storing due
 -- Flags: allow-oom
 -- Arguments: now or nothing, how many.
 -- Answers how many became ready, and the time until the next one is due, -1 for none.

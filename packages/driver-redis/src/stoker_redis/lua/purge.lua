@@ -1,9 +1,9 @@
 -- Delete records that nothing keeps any longer, and forget unique keys that have expired.
--- Keys: meta runs jobs ids reports finished aging unique until
--- Uses: time layout run writes unique reports priorities meta moves
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
+-- Uses: time layout run writes unique reports priorities meta moves storing
 -- Flags: allow-oom
--- Arguments: now or nothing, how many; then for each state that is an end the longest time since it,
--- and the most records, -1 where there is no such limit.
+-- Arguments: now or nothing, how many; then for each state that is an end the longest time since
+-- it, and the most records, -1 where there is no such limit.
 -- Answers how many records went.
 
 local now, limit = clock(ARGV[1]), tonumber(ARGV[2])

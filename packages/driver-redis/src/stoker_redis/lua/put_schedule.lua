@@ -1,8 +1,8 @@
 -- Create a schedule, or replace one that has another definition.
 -- Keys: meta schedules
--- Uses: time layout run schedule
--- Arguments: now or nothing, the name, the definition, when the next tick is (as `resolve` takes it,
--- but for a past one, which stays as it is).
+-- Uses: time layout schedule
+-- Arguments: now or nothing, the name, the definition, when the next tick is (as `resolve` takes
+-- it, but for a past one, which stays as it is).
 -- Answers now, and the row.
 
 local now, name, definition = clock(ARGV[1]), ARGV[2], ARGV[3]

@@ -1,6 +1,6 @@
 -- End expired leases.
 -- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
--- Uses: time layout run writes unique reports priorities meta moves
+-- Uses: time layout run writes unique reports reporting priorities meta moves storing
 -- Flags: allow-oom
 -- Arguments: now or nothing, how many, how many bytes of jobs, the delay, the error.
 -- Answers id, run and job of each as the lease ended, and the state that it led to.

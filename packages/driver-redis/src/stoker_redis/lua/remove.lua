@@ -1,6 +1,6 @@
 -- Delete jobs in any state, and free their unique keys.
--- Keys: meta runs jobs ids due streams leases reports finished aging unique until
--- Uses: time layout run writes unique reports priorities meta moves
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
+-- Uses: time layout run writes unique reports priorities meta moves storing
 -- Flags: allow-oom
 -- Arguments: ids.
 -- Answers for each whether it was there.

@@ -1,6 +1,6 @@
 -- Move pending jobs to another time.
--- Keys: meta runs due streams work
--- Uses: time layout run writes unique reports priorities meta moves
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
+-- Uses: time layout run writes unique reports priorities meta moves storing
 -- Flags: allow-oom
 -- Arguments: now or nothing, when (as `resolve` takes it), ids.
 -- Answers for each the state that it was in, -1 where there is no record, and the one it is in now.

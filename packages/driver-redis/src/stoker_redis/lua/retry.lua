@@ -1,6 +1,6 @@
 -- Let failed and cancelled jobs begin anew, at the end of their priority.
--- Keys: meta runs jobs ids due streams reports finished aging unique until work
--- Uses: time layout run writes unique reports priorities meta moves
+-- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
+-- Uses: time layout run writes unique reports priorities meta moves storing
 -- Flags: allow-oom
 -- Arguments: now or nothing, ids.
 -- Answers for each the state that it was in, -1 where there is no record; text instead, the id of

@@ -2,10 +2,10 @@
 -- Keys: runs jobs reports ids
 -- Uses: time layout run reports
 -- Arguments: the id to go on after, nothing for the beginning; 1 to go down; how many jobs to look
--- at, to answer, and how many bytes of them; the numbers of the states, as digits; enqueued from and
--- to; names, tags and metadata, as JSON; and the ids to look at, if only these are wanted.
--- Each filter may be nothing. Answers the id to go on after, nothing at the end; then id, run, job
--- and reports of each.
+-- at, to answer, and how many bytes of them; the numbers of the states, as digits; enqueued from
+-- and to; names, tags and metadata, as JSON; and the ids to look at, if only these are wanted. Each
+-- filter may be nothing. Answers the id to go on after, nothing at the end; then id, run, job and
+-- reports of each.
 
 local after, goes_down, step = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 local limit, room = tonumber(ARGV[4]), tonumber(ARGV[5])

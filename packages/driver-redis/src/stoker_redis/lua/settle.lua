@@ -1,6 +1,6 @@
 -- End leases, each with its outcome.
 -- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
--- Uses: time layout run writes unique reports priorities meta moves
+-- Uses: time layout run writes unique reports reporting priorities meta moves storing
 -- Flags: allow-oom
 -- Arguments: now or nothing; a head for each settlement, packed one after the other: its epoch, its
 -- kind, whether an outcome has a body (result, error or reason), a progress is reported, the job is

@@ -1,5 +1,6 @@
--- How a job goes: the value of a field of RUNS, and as an array what a script makes of it. `_jobs.py`
--- has the same layout. NONE stands for a time that there is not; a time to keep below 0, for none.
+-- How a job goes: the value of a field of RUNS, and as an array what a script makes of it.
+-- `_jobs.py` has the same layout. NONE stands for a time that there is not; a time to keep below 0,
+-- for none.
 
 local FORMAT = '<BBBBBBBBBI4I4I4I4I4I4I4I4i8i8i8i8i8i8i8i8i8i8i8sssss'
 

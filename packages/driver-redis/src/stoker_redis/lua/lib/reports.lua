@@ -1,27 +1,8 @@
 -- What the runs of a job leave behind, each a field of REPORTS: `r:` its result, `p:` its progress,
--- and rings of the newest errors (`e0:` to `e9:`) and logs (`l0:` to `l99:`), all followed by the id.
+-- and rings of the newest errors (`e0:` to `e9:`) and logs (`l0:` to `l99:`), all followed by the
+-- id.
 
 local NEWEST_ERRORS, NEWEST_LOGS = 10, 100
-
-local function keep_error(run, text)
-    write('HSET', REPORTS, 'e' .. run[ERRORS] % NEWEST_ERRORS .. ':' .. run[ID], text)
-    run[ERRORS] = run[ERRORS] + 1
-end
-
-local function keep_log(run, text)
-    write('HSET', REPORTS, 'l' .. run[LOGS] % NEWEST_LOGS .. ':' .. run[ID], text)
-    run[LOGS] = run[LOGS] + 1
-end
-
-local function keep_result(run, text)
-    write('HSET', REPORTS, 'r:' .. run[ID], text)
-    run[HAS_RESULT] = 1
-end
-
-local function keep_progress(run, text)
-    write('HSET', REPORTS, 'p:' .. run[ID], text)
-    run[HAS_PROGRESS] = 1
-end
 
 -- The fields of a job: result and progress if there are any, then errors and logs, oldest first.
 local function report_fields(run)
