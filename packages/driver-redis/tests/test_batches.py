@@ -89,3 +89,17 @@ async def test_an_id_that_a_replacement_has_freed_is_taken_in_the_same_batch(
     claimed = await driver.claim([Want(QUEUE, 9)], worker="w", lease=MINUTE, now=NOW)
     payloads = {lease.token.key.id: lease.payload for lease in claimed.leases}
     assert payloads == {"a": b"null", "holder": b'"new"'}
+
+
+@pytest.mark.parametrize("unique", [None, KEEP], ids=["plain", "unique"])
+async def test_a_request_that_is_sent_again_is_known_behind_a_duplicate(
+    driver: RedisDriver, unique: Unique | None
+) -> None:
+    mine = new("a", unique, nonce="mine")
+    await driver.enqueue([mine], now=NOW)
+    answers = await driver.enqueue([new("a", unique, nonce="other"), mine, mine], now=NOW)
+    assert [answer.status for answer in answers] == [
+        EnqueueStatus.DUPLICATE_ID,
+        EnqueueStatus.INSERTED,
+        EnqueueStatus.DUPLICATE_ID,
+    ]
