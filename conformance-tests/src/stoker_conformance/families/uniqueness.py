@@ -314,6 +314,9 @@ async def the_first_key_of_a_batch_wins(c: Bench) -> None:
     expect("the answers", answers, expected)
     expect("jobs stored", await c.claim_ids(driver), ["case", "first", "plain"])
     expect("jobs elsewhere", await c.claim_ids(driver, queue="parcels"), ["elsewhere"])
+    late = c.job("late", unique=key)
+    answers = await driver.enqueue([late, late], now=c.now)
+    expect("one job twice, its key held: neither is stored", answers, [conflict, conflict])
     record = await c.record(driver, JobKey(QUEUE, "case"))
     expect("the key in the record", record.unique_key, "KEY")
 

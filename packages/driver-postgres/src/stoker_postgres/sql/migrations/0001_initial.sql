@@ -268,8 +268,9 @@ $$;
 --
 -- Keys are taken in their own order, the same for every batch, so that two batches which meet wait
 -- for each other and do not deadlock; places are given in the order of the batch. Nothing else is
--- waited for: a holder that another transaction has locked is a conflict. Answers, by its number in
--- the batch, for each job that was not inserted.
+-- waited for: a holder that another transaction has locked is a conflict. A batch that has an id
+-- twice is stored in its own order, since what becomes of the second depends on the first. Answers,
+-- by its number in the batch, for each job that was not inserted.
 create function stoker.enqueue_unique(
     moment timestamptz,
     queues text[], ids text[], names text[], payloads bytea[], nonces text[], priorities bigint[],
@@ -281,15 +282,16 @@ declare
     item record;
     holder record;
     job stoker.jobs;
-    own_queue text;  -- the key that this call has taken last
-    own_key text;
+    own text[] := '{}';  -- the keys that this call has taken
+    known text[] := '{}';  -- of the ids that are there twice, those that this call has stored or met
     due timestamptz;
 begin
     for item in
-        select i.*, min(i.n) over (partition by i.queue, i.id) < i.n as is_second
+        select i.*
         from (
             select u.*, u.more::jsonb as o, u.more::jsonb ->> 'key' as key,
-                nextval('stoker.places') as place
+                nextval('stoker.places') as place,
+                count(*) over (partition by u.queue, u.id) as twins
             from unnest(
                 queues, ids, names, payloads, nonces, priorities, delays, ats, attempts, crashes,
                 versions, options
@@ -299,7 +301,10 @@ begin
             )
             order by u.n
         ) as i
-        order by i.queue, i.key nulls first, i.n
+        order by
+            case when max(i.twins) over () = 1 then i.queue end,
+            case when max(i.twins) over () = 1 then i.key end nulls first,
+            i.n
     loop
         number := item.n;
         existing := null;
@@ -309,11 +314,16 @@ begin
             -- The id is looked at before the key.
             select j.nonce into holder from stoker.jobs as j
             where j.queue = item.queue and j.id = item.id;
-            if item.is_second or found then
+            if found then
                 status := case
-                    when not item.is_second and holder.nonce = item.nonce then 'inserted'
+                    when holder.nonce = item.nonce
+                        and (item.twins = 1 or item.queue || chr(1) || item.id <> all(known))
+                    then 'inserted'
                     else 'duplicate_id'
                 end;
+                if item.twins > 1 and status = 'inserted' then
+                    known := known || (item.queue || chr(1) || item.id);
+                end if;
                 return next;
                 exit;
             end if;
@@ -332,7 +342,7 @@ begin
                 existing := case when holder.has_record then holder.id end;
                 job := null;
                 if item.o ->> 'on_conflict' <> 'keep'
-                    and (item.queue, item.key) is distinct from (own_queue, own_key)
+                    and item.queue || chr(1) || item.key <> all(own)
                 then
                     select * into job from stoker.jobs as j
                     where j.queue = item.queue and j.id = holder.id
@@ -389,8 +399,12 @@ begin
             from stoker.options(item.o, moment) as o
             on conflict (queue, id) do nothing;
             if found then
-                own_queue := item.queue;
-                own_key := item.key;
+                if item.key is not null then
+                    own := own || (item.queue || chr(1) || item.key);
+                end if;
+                if item.twins > 1 then
+                    known := known || (item.queue || chr(1) || item.id);
+                end if;
                 exit;
             end if;
             -- Somebody stored this id meanwhile, with another key or none.
