@@ -17,6 +17,7 @@ from tools.servers.valkey import ValkeyCluster
 from stoker.driver import EnqueueStatus, JobKey, JobState, NewJob, Wake, Want
 from stoker.errors import DriverUnavailable
 from stoker_redis import RedisDriver
+from stoker_redis._keys import names_key
 
 LEASE = timedelta(seconds=60)
 QUEUES = [f"q{number}" for number in range(9)]
@@ -115,24 +116,26 @@ async def test_a_wait_follows_its_queue_to_another_node(
 
 
 async def test_without_one_node_the_others_serve_and_it_comes_back(
-    driver: RedisDriver, cluster: ValkeyCluster
+    driver: RedisDriver, cluster: ValkeyCluster, prefix: str
 ) -> None:
     for node in cluster.nodes:  # so that a node goes on when another is away
         node.ask("CONFIG", "SET", "cluster-require-full-coverage", "no")
     await driver.enqueue([job(queue) for queue in QUEUES])
-    lost = cluster.owner(key_slot(b"q1"))
-    there = [queue for queue in QUEUES if cluster.owner(key_slot(queue.encode())) is not lost]
+    needed = cluster.owner(key_slot(names_key(prefix)))  # an enqueue begins there
+    owners = {queue: cluster.owner(key_slot(queue.encode())) for queue in QUEUES}
+    away, lost = next(found for found in owners.items() if found[1] is not needed)
+    there = [queue for queue in QUEUES if owners[queue] is not lost]
     await asyncio.to_thread(lost.kill)
     with pytest.raises(DriverUnavailable):
-        await driver.states([JobKey("q1", "1")])
+        await driver.states([JobKey(away, "1")])
     for queue in there:
         assert await insist(driver, JobKey(queue, "1")) is not None
     claimed = await driver.claim([Want(queue, 1) for queue in QUEUES], worker="w", lease=LEASE)
     assert [lease.token.key.queue for lease in claimed.leases] == there  # none is lost
-    error = await partly(driver, [job("q1", "2"), *(job(queue, "2") for queue in there)])
+    error = await partly(driver, [job(away, "2"), *(job(queue, "2") for queue in there)])
     assert error.maybe_applied
     await asyncio.to_thread(lost.start)
-    assert await insist(driver, JobKey("q1", "1")) is JobState.READY
+    assert await insist(driver, JobKey(away, "1")) is JobState.READY
 
 
 async def insist(driver: RedisDriver, key: JobKey) -> JobState | None:

@@ -103,25 +103,6 @@ async def test_a_reader_that_was_cut_hints_at_everything_and_reads_on(
     assert await driver.wait(["q"], LONG) == Wake.WORK
 
 
-async def test_a_reader_outlives_a_cluster_that_does_not_tell_where_a_queue_is(
-    driver: RedisDriver, connect: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert driver._store is not None
-    listener = driver._store.client._listener
-    real, failures = listener._connect, [DriverUnavailable("no node answers", maybe_applied=False)]
-
-    async def refuse_once(key: bytes) -> Any:
-        if failures:
-            raise failures.pop()
-        return await real(key)
-
-    monkeypatch.setattr(listener, "_connect", refuse_once)
-    await begun(driver, "q")
-    producer = await connect()
-    await producer.enqueue([job("q")])
-    assert Wake.WORK in await driver.wait(["q"], LONG)
-
-
 async def test_a_link_that_is_dead_without_a_goodbye_is_noticed(
     server: ValkeyServer, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
