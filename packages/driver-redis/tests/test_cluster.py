@@ -12,12 +12,15 @@ import pytest
 from redis.asyncio import RedisCluster
 from redis.cluster import LoadBalancingStrategy
 from redis.crc import key_slot
-from tools.servers.valkey import ValkeyCluster
+from tools.servers.valkey import ValkeyCluster, ValkeyServer, free_port
 
 from stoker.driver import EnqueueStatus, JobKey, JobState, NewJob, Wake, Want
 from stoker.errors import DriverUnavailable
 from stoker_redis import RedisDriver
+from stoker_redis._connection import end
 from stoker_redis._keys import names_key
+from stoker_redis._nodes import raise_first
+from stoker_redis._source import source_of
 
 LEASE = timedelta(seconds=60)
 QUEUES = [f"q{number}" for number in range(9)]
@@ -134,6 +137,9 @@ async def test_without_one_node_the_others_serve_and_it_comes_back(
     assert [lease.token.key.queue for lease in claimed.leases] == there  # none is lost
     error = await partly(driver, [job(away, "2"), *(job(queue, "2") for queue in there)])
     assert error.maybe_applied
+    nodes = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
+    link = await source_of(f"redis+cluster://{nodes}").nodes(1).greet()
+    await end(link)
     await asyncio.to_thread(lost.start)
     assert await insist(driver, JobKey(away, "1")) is JobState.READY
 
@@ -152,6 +158,31 @@ async def partly(driver: RedisDriver, jobs: list[NewJob]) -> DriverUnavailable:
     with pytest.raises(DriverUnavailable) as caught:
         await driver.enqueue(jobs)
     return caught.value
+
+
+async def test_a_cluster_without_slots_is_unavailable() -> None:
+    settings = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
+    with ValkeyServer(settings) as server:
+        driver = RedisDriver(f"redis+cluster://127.0.0.1:{server.port}")
+        with pytest.raises(DriverUnavailable, match="no node of the cluster has any slot"):
+            await driver.open()
+
+
+@pytest.mark.parametrize(
+    ("parts", "maybe"),
+    [
+        ([[1], DriverUnavailable("", maybe_applied=False)], True),
+        ([DriverUnavailable("", maybe_applied=False)] * 2, False),
+        (
+            [DriverUnavailable("", maybe_applied=False), DriverUnavailable("", maybe_applied=True)],
+            True,
+        ),
+    ],
+)
+def test_what_failed_in_parts_may_have_been_applied_in_parts(parts: Any, maybe: bool) -> None:
+    with pytest.raises(DriverUnavailable) as caught:
+        raise_first(parts)
+    assert caught.value.maybe_applied is maybe
 
 
 async def test_a_users_cluster_client_is_used_and_left_open(

@@ -15,7 +15,7 @@ from stoker.driver import EnqueueStatus, JobKey, JobState, NewJob
 from stoker.errors import DriverUnavailable, IncompatibleStore
 from stoker_conformance.faults.proxy import FaultProxy, LinkFault
 from stoker_redis import RedisDriver
-from stoker_redis._connection import Settings
+from stoker_redis._connection import Settings, talk
 from stoker_redis._errors import translated, unreachable
 from stoker_redis._pool import Pool
 
@@ -146,6 +146,30 @@ def test_an_error_tells_whether_the_request_may_have_been_applied(
     never_sent = unreachable(error, "host:1")
     assert isinstance(never_sent, DriverUnavailable)
     assert not never_sent.maybe_applied
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        (exceptions.ReadOnlyError("no"), DriverUnavailable),
+        (exceptions.NoPermissionError("no"), IncompatibleStore),
+    ],
+)
+async def test_what_cannot_be_confirmed_may_be_stored(
+    connect: Any, monkeypatch: pytest.MonkeyPatch, refusal: Exception, kind: type[Exception]
+) -> None:
+    driver = await connect(replicas=1)
+
+    async def refuse_wait(link: Any, commands: Any, seconds: float) -> list[Any]:
+        if commands[-1][0] == "WAIT":
+            return [refusal, 0]
+        return await talk(link, commands, seconds)
+
+    monkeypatch.setattr("stoker_redis._nodes.talk", refuse_wait)
+    with pytest.raises(kind) as caught:
+        await driver.enqueue([JOB])
+    assert getattr(caught.value, "maybe_applied", True)
+    assert await driver.states([KEY]) == [JobState.READY]
 
 
 def test_a_refusal_that_stays_is_no_outage() -> None:

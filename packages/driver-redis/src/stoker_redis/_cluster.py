@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    ReadOnlyError,
+    ResponseError,
+)
 
 from stoker.errors import DriverError, DriverUnavailable
 from stoker_redis._connection import (
@@ -88,7 +94,13 @@ class Cluster:
     async def greet(self) -> Link:
         """Connect for the first time, to any primary."""
         await self._learn()
-        return await self._settings.connect(next(iter(self._owners.values())))
+        problems: list[Exception] = []
+        for address in dict.fromkeys(self._owners.values()):
+            try:
+                return await self._settings.connect(address)
+            except FAILURES as error:
+                problems.append(error)
+        raise problems[0]
 
     async def connect(self, key: bytes, anew: bool = False) -> Link:
         """Open a connection of one's own to where a key is; `anew` finds that out once more."""
@@ -202,6 +214,8 @@ class Cluster:
             host = (primary[0] or b"").decode()
             owner = self._mapped(host, int(primary[1]), address)
             owners.update(dict.fromkeys(range(first, last + 1), owner))
+        if not owners:
+            raise ClusterDownError("no node of the cluster has any slot")
         return owners
 
     async def _drop_strangers(self) -> None:

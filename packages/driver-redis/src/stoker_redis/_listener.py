@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from redis.exceptions import ResponseError
@@ -93,6 +93,8 @@ class _Reader:
         """By stream: the last entry that was read."""
         self._missed = False
         """Whether there may have been news that nobody will tell any more."""
+        self._pause = _FIRST_PAUSE
+        """Before the next connection, when this one is lost."""
         self._task: asyncio.Task[None] | None = None
 
     def add(self, queue: str, keys: Keys) -> bool:
@@ -125,20 +127,18 @@ class _Reader:
     async def _run(self, predecessor: asyncio.Task[None] | None) -> None:
         if predecessor is not None:
             await asyncio.wait([predecessor])
-        pause = _FIRST_PAUSE
         while True:
             try:
-                async for _ in self._read():
-                    pause = _FIRST_PAUSE
+                await self._read()
             except (*FAILURES, DriverError) as error:
                 _log.warning("the connection that waits for hints is lost: %s", error)
             # Another server may have taken over, whose streams end before ours did.
             self._places = dict.fromkeys(self._places, _START)
             self._missed = True
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await asyncio.sleep(self._pause)
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
-    async def _read(self) -> AsyncIterator[None]:
+    async def _read(self) -> None:
         """Read until the connection is lost, and hint at what is new."""
         link = await self._connect(next(iter(self._meanings)), self._missed)
         try:
@@ -150,7 +150,7 @@ class _Reader:
                 for stream, entries in await self._news(link):
                     self._places[stream] = entries[-1][0]
                     self._latch.hear(*self._meanings[stream])
-                yield
+                self._pause = _FIRST_PAUSE
         finally:
             await end(link)
 
