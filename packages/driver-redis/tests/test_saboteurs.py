@@ -52,12 +52,12 @@ DEFECTS: Final[dict[str, Defect]] = {
     ),
     "a claim leaves the entry in its stream": Defect(
         "CLM-04",
-        "lib/storing.lua",
-        "if run[STATE] ~= READY or run[ENTERS]",
-        "if run[STATE] ~= RUNNING or run[ENTERS]",
+        "claim.lua",
+        "redis.call('XDEL', stream, unpack(taken))",
+        "local _ = taken",
     ),
     "a lease is written by the first extend": Defect(
-        "CLM-09", "lib/storing.lua", "elseif state == RUNNING then", "elseif state == run[WAS] then"
+        "CLM-09", "claim.lua", "redis.call('ZADD', LEASES, unpack(leases))", "local _ = leases"
     ),
     "the ready streams are trimmed": Defect(
         "ENQ-08",
@@ -66,12 +66,17 @@ DEFECTS: Final[dict[str, Defect]] = {
         "STREAMS[run[PRIORITY]], 'MAXLEN', 500, '*'",
     ),
     "the epoch is the attempt": Defect(
-        "FNC-10", "claim.lua", "RUNNING, last_epoch, run[ATTEMPT] + 1", "RUNNING, 1, 1"
+        "FNC-10", "claim.lua", "attempt + 1, epoch, now", "attempt + 1, attempt + 1, now"
     ),
     "the epoch counter is lost with the tail": Defect(
-        "RST-03", "claim.lua", "math.max(last_epoch, server_time() - 1)", "last_epoch"
+        "RST-03",
+        "claim.lua",
+        "math.max(tonumber(meta[2]) or 0, server_now - 1)",
+        "tonumber(meta[2]) or 0",
     ),
-    "a claim ignores the pause": Defect("CLM-03", "claim.lua", "not paused and left", "left"),
+    "a claim ignores the pause": Defect(
+        "CLM-03", "claim.lua", "if not paused then", "if true then"
+    ),
     "the lowest priority comes first": Defect(
         "ORD-04", "lib/priorities.lua", "return one > other", "return one < other"
     ),

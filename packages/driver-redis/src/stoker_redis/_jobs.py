@@ -38,7 +38,7 @@ STATES: Final = (
 )
 """By their number in a run."""
 
-_RUN: Final = Struct("<9B8I11q")
+_RUN: Final = Struct("<4BHI5q5B7I6q")
 _JOB: Final = Struct("<HII")
 _FOREVER: Final = -1
 """A job that does not say how long its record is kept."""
@@ -58,13 +58,19 @@ class _Run(NamedTuple):
     state: int
     settled_as: int
     settled_to: int
+    holds: int
+    tail_at: int
+    attempt: int
+    epoch: int
+    claimed_at: int
+    expires_at: int
+    finished_at: int
+    parked_since: int
+    lasting: int
+    priority: int
     has_result: int
     has_progress: int
     has_reason: int
-    lasting: int
-    holds: int
-    priority: int
-    attempt: int
     max_attempts: int
     crashes: int
     max_crashes: int
@@ -72,14 +78,9 @@ class _Run(NamedTuple):
     errors: int
     logs: int
     size: int
-    epoch: int
     enqueued_at: int
     run_at: int
     ready_at: int
-    claimed_at: int
-    expires_at: int
-    finished_at: int
-    parked_since: int
     keep_completed: int
     keep_failed: int
     keep_cancelled: int
@@ -104,7 +105,9 @@ def pack_run(job: NewJob, size: int) -> bytes:
         until = unique.until
         key = unique.key
         lasting = _LASTING[until] if isinstance(until, Until) else _FOR_A_TIME
+    texts = b"\0%b\0%b\0" % (key.encode(), job.nonce.encode())  # no reason, key, nonce
     head = _new_run(
+        _RUN.size + 1 + len(texts),
         lasting,
         job.priority,
         job.max_attempts,
@@ -114,11 +117,12 @@ def pack_run(job: NewJob, size: int) -> bytes:
         keep.failed,
         keep.cancelled,
     )
-    return b"%b\0\0\0%b\0%b\0" % (head, key.encode(), job.nonce.encode())
+    return b"%b%b\0\0" % (head, texts)  # no place, no worker
 
 
 @lru_cache(maxsize=1_024)
 def _new_run(
+    tail_at: int,
     lasting: int,
     priority: int,
     max_attempts: int,
@@ -128,9 +132,10 @@ def _new_run(
 ) -> bytes:
     ages = [_FOREVER if age is None else micros(age) for age in keep]
     return _RUN.pack(
-        *(0, 0, 0, 0, 0, 0, lasting, 0, priority),
-        *(0, max_attempts, 0, max_crashes, 0, 0, 0, size),
-        *(0, 0, 0, NONE, NONE, NONE, NONE, NONE),
+        *(0, 0, 0, 0, tail_at, 0, 0, NONE, NONE, NONE, NONE),
+        *(lasting, priority, 0, 0, 0),
+        *(max_attempts, 0, max_crashes, 0, 0, 0, size),
+        *(0, 0, NONE),
         *ages,
     )
 
@@ -139,9 +144,22 @@ def lease(queue: str, id_: bytes, run: bytes, job: bytes) -> Lease:
     """Return the lease of a job that was claimed."""
     # By position, which costs less than names: every job passes here.
     (
-        *_,
-        priority,
+        _,
+        _,
+        _,
+        _,
+        _,
         attempt,
+        epoch,
+        claimed_at,
+        expires_at,
+        _,
+        parked_since,
+        _,
+        priority,
+        _,
+        _,
+        _,
         max_attempts,
         crashes,
         _,
@@ -149,17 +167,9 @@ def lease(queue: str, id_: bytes, run: bytes, job: bytes) -> Lease:
         _,
         _,
         _,
-        epoch,
         enqueued_at,
         run_at,
-        _,
-        claimed_at,
-        expires_at,
-        _,
-        parked_since,
-        _,
-        _,
-        _,
+        *_,
     ) = _RUN.unpack_from(run)
     name_size, options_size, version = _JOB.unpack_from(job)
     options_at = _JOB.size + name_size
@@ -191,7 +201,7 @@ def lease(queue: str, id_: bytes, run: bytes, job: bytes) -> Lease:
 def record(queue: str, id_: str, run: bytes, job: bytes, reports: Sequence[bytes]) -> JobRecord:
     """Return the record of a job, with what its runs have left behind."""
     now = _Run._make(_RUN.unpack_from(run))
-    _, worker, reason, key, _, _ = run[_RUN.size :].decode().split("\0")
+    reason, key, _, _, worker, _ = run[_RUN.size :].decode().split("\0")
     name_size, options_size, version = _JOB.unpack_from(job)
     options_at = _JOB.size + name_size
     payload_at = options_at + options_size
@@ -237,7 +247,7 @@ def record(queue: str, id_: str, run: bytes, job: bytes, reports: Sequence[bytes
 
 def worker_of(run: bytes) -> str:
     """Return the worker of a job's last lease."""
-    return run[_RUN.size :].split(b"\0", 2)[1].decode()
+    return run[_RUN.size :].split(b"\0")[4].decode()
 
 
 _NO_OPTIONS: Final[Mapping[str, Any]] = {}

@@ -1,64 +1,98 @@
 -- Take ready jobs, those of a higher priority first. Entries leave their streams in this very
--- script, so whether a job runs is known from its lease alone.
--- Keys: meta runs jobs ids due streams leases reports finished aging unique until work
--- Uses: time layout run writes unique reports priorities meta moves storing due
+-- script, so whether a job runs is known from its lease alone. Every job passes here: so it has
+-- nothing that it does not need.
+-- Keys: meta runs jobs due streams leases unique
+-- Uses: time layout due
 -- Flags: allow-oom
 -- Arguments: now or nothing, the length of a lease, the worker, how many, and how many bytes of
 -- jobs.
 -- Answers the time until the next scheduled job is due, -1 for none; then id, run and job of each.
 
-local length, worker, left = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local room = tonumber(ARGV[5])
-local taken = {}  -- ids
+local length, left, room = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local tail = '\0' .. ARGV[3] .. '\0'  -- no place, and the worker
 
--- Take as many jobs of one priority as there is room for.
-local function take(priority, now)
-    local ids = {}
-    for n, entry in ipairs(redis.call('XRANGE', STREAMS[priority], '-', '+', 'COUNT', left)) do
-        ids[n] = entry[2][2]
+local meta = redis.call('HMGET', META, 'paused', 'epoch', 'priorities')
+local paused, seen = meta[1], meta[3] or ''
+local now = clock(ARGV[1])
+-- An epoch is a number, not a time. It follows the server's clock, so that it does not come twice
+-- when the server has lost the last that it issued.
+local server_now = ARGV[1] == '' and now or server_time()
+local epoch = math.max(tonumber(meta[2]) or 0, server_now - 1)
+
+local ids, runs, leases = {}, {}, {}
+local entries, freed = {}, {}  -- by stream; unique keys
+
+-- Take a job; answer its run as it is from now on.
+local function started(id, text)
+    local holds, tail_at, attempt = struct.unpack('<xxxBI2I4', text)
+    if holds == 1 and string.byte(text, FLAGS_START) == START then
+        holds = 0
+        freed[#freed + 1] = unpacked(id, text)[KEY]
     end
-    load_placed(ids)
-    for _, id in ipairs(ids) do
-        local run = runs[id]
-        room = room - run[SIZE]
-        if room < 0 and #taken > 0 then
-            left = 0
-            return
-        end
-        change(run)
-        last_epoch = last_epoch + 1
-        run[STATE], run[EPOCH], run[ATTEMPT] = RUNNING, last_epoch, run[ATTEMPT] + 1
-        run[WORKER], run[CLAIMED_AT], run[EXPIRES_AT] = worker, now, now + length
-        run[SETTLED_AS], run[SETTLED_TO] = 0, 0
-        if run[LASTING] == START then
-            free_key(run)
-        end
-        taken[#taken + 1] = id
-        left = left - 1
-    end
+    epoch = epoch + 1
+    return struct.pack('<BBBBI2I4i8i8i8', RUNNING, 0, 0, holds, tail_at, attempt + 1, epoch, now,
+        now + length) .. string.sub(text, END_START, tail_at - 1) .. tail
 end
 
-load_meta()
-local now = clock(ARGV[1])
-if not paused and left > 0 and seen ~= '' then
-    -- An epoch is a number, not a time. It follows the server's clock, so that it does not come
-    -- twice when the server has lost the last that it issued.
-    last_epoch = math.max(last_epoch, server_time() - 1)
+-- Take as many jobs of a stream as there is room for.
+local function take(stream)
+    local found, names = redis.call('XRANGE', stream, '-', '+', 'COUNT', left), {}
+    if #found == 0 then
+        return
+    end
+    for n, entry in ipairs(found) do
+        names[n] = entry[2][2]
+    end
+    local taken = {}
+    for n, text in ipairs(redis.call('HMGET', RUNS, unpack(names))) do
+        local id = names[n]
+        room = room - struct.unpack('<I4', text or lost(id), SIZE_START)
+        if room < 0 and #ids > 0 then
+            left = 0
+            break
+        end
+        ids[#ids + 1] = id
+        runs[#runs + 1] = id
+        runs[#runs + 1] = started(id, text)
+        taken[n] = found[n][1]
+        left = left - 1
+    end
+    entries[stream] = taken
+end
+
+if not paused then
     for digit in string.gmatch(seen, '%d') do
         if left > 0 then
-            take(tonumber(digit), now)
+            take(STREAMS[tonumber(digit)])
         end
     end
 end
 local answer = {due_in(now)}
-if #taken > 0 then
-    local jobs = read_fields(JOBS, taken)
-    write('HSET', META, 'epoch', digits(last_epoch))
-    write_all()
-    for n, id in ipairs(taken) do
-        answer[#answer + 1] = id
-        answer[#answer + 1] = runs[id][TEXT]
-        answer[#answer + 1] = jobs[n]
+if #ids == 0 then
+    return answer
+end
+local jobs = redis.call('HMGET', JOBS, unpack(ids))
+local expires_at = digits(now + length)
+for n, id in ipairs(ids) do
+    leases[2 * n - 1], leases[2 * n] = expires_at, id
+    answer[3 * n - 1], answer[3 * n], answer[3 * n + 1] = id, runs[2 * n], jobs[n]
+end
+
+-- The types of the other keys are known from what was read.
+redis.call('ZCARD', LEASES)
+if #freed > 0 then
+    redis.call('HLEN', UNIQUE)
+end
+
+for stream, taken in pairs(entries) do
+    if #taken > 0 then
+        redis.call('XDEL', stream, unpack(taken))
     end
+end
+redis.call('ZADD', LEASES, unpack(leases))
+redis.call('HSET', RUNS, unpack(runs))
+redis.call('HSET', META, 'epoch', digits(epoch))
+if #freed > 0 then
+    redis.call('HDEL', UNIQUE, unpack(freed))
 end
 return answer

@@ -1,10 +1,10 @@
 -- What a queue remembers of itself: META.
 
-local paused, last_epoch, seen  -- `seen`: the priorities, as lib/priorities.lua has them
+local paused, seen  -- `seen`: the priorities, as lib/priorities.lua has them
 
 local function load_meta()
-    local found = redis.call('HMGET', META, 'paused', 'epoch', 'priorities')
-    paused, last_epoch, seen = found[1], tonumber(found[2]) or 0, found[3] or ''
+    local found = redis.call('HMGET', META, 'paused', 'priorities')
+    paused, seen = found[1], found[2] or ''
 end
 
 -- Note that there are jobs of a priority.

@@ -23,18 +23,23 @@ local function read_fields(key, fields)
     return all
 end
 
+-- Have the run of a job, of which the text was read.
+local function have(id, text)
+    if runs[id] == nil then
+        local run = false
+        if text then
+            run = unpacked(id, text)
+            run[WAS], run[OLD_PLACE] = run[STATE], run[PLACE]
+        end
+        runs[id] = run
+    end
+    return runs[id]
+end
+
 -- Read the runs of some jobs.
 local function load(ids)
     for n, text in ipairs(read_fields(RUNS, ids)) do
-        local id = ids[n]
-        if runs[id] == nil then
-            local run = false
-            if text then
-                run = unpacked(id, text)
-                run[WAS], run[OLD_PLACE] = run[STATE], run[PLACE]
-            end
-            runs[id] = run
-        end
+        have(ids[n], text)
     end
 end
 
@@ -43,8 +48,7 @@ local function load_placed(ids)
     load(ids)
     for _, id in ipairs(ids) do
         if not runs[id] then
-            error(redis.error_reply('ERR the record of the job ' .. id .. ' is gone: its queue has '
-                .. 'lost a key, evicted or deleted by hand'))
+            lost(id)
         end
     end
 end
