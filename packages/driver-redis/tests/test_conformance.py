@@ -1,7 +1,7 @@
 """The driver passes the conformance suite on real servers: one, a cluster, and named ones.
 
-The variable STOKER_TEST_REDIS_URL names a server that may hold other things: only keys with prefixes
-of the suite's own are written there, and deleted one by one.
+The variable STOKER_TEST_REDIS_URL names a server that may hold other things: only keys with
+prefixes of the suite's own are written there, and deleted one by one.
 """
 
 from __future__ import annotations
