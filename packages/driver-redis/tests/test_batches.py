@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from stoker.driver import (
     After,
+    Complete,
     EnqueueStatus,
     JobKey,
     JobState,
@@ -16,6 +18,9 @@ from stoker.driver import (
     NewJob,
     OnConflict,
     QueueStats,
+    Release,
+    Settlement,
+    SettleStatus,
     Unique,
     Want,
 )
@@ -103,3 +108,54 @@ async def test_a_request_that_is_sent_again_is_known_behind_a_duplicate(
         EnqueueStatus.INSERTED,
         EnqueueStatus.DUPLICATE_ID,
     ]
+
+
+@pytest.mark.parametrize("result", [None, b"", b'"done"'])
+async def test_a_plain_completion_leaves_what_one_with_a_report_leaves(
+    driver: RedisDriver, result: bytes | None
+) -> None:
+    """The two go different ways in the script; the second report is deleted with the first."""
+    keys = [JobKey(QUEUE, "plain"), JobKey(QUEUE, "other")]
+    options: dict[str, Any] = {"priority": 7, "tags": ("a",), "nonce": "nonce", "max_attempts": 3}
+    await driver.enqueue([new(key.id, **options) for key in keys], now=NOW)
+    claimed = await driver.claim([Want(QUEUE, 2)], worker="w", lease=MINUTE, now=NOW)
+    later = NOW + MINUTE
+    settled = await driver.settle(
+        [
+            Settlement(lease.token, Complete(result), None if lease.token.key == keys[0] else b"1")
+            for lease in claimed.leases
+        ],
+        now=later,
+    )
+    assert [one.status for one in settled] == [SettleStatus.APPLIED] * 2
+    plain, other = await driver.get(keys)
+    assert plain is not None
+    assert other is not None
+    assert (plain.progress, other.progress) == (None, b"1")
+    assert replace(plain, key=other.key, epoch=other.epoch, progress=b"1") == other
+    assert plain.result == result
+    assert plain.finished_at == later
+
+
+async def test_two_tokens_of_one_job_in_one_call_are_judged_one_after_the_other(
+    driver: RedisDriver,
+) -> None:
+    gone = KeepFor(completed=timedelta(0))
+    await driver.enqueue([new("kept"), new("gone", keep=gone)], now=NOW)
+    want = [Want(QUEUE, 2)]
+    first = (await driver.claim(want, worker="w", lease=MINUTE, now=NOW)).leases
+    back = [Settlement(lease.token, Release(After(timedelta(0)))) for lease in first]
+    await driver.settle(back, now=NOW)
+    second = (await driver.claim(want, worker="w", lease=MINUTE, now=NOW)).leases
+    tokens = [lease.token for lease in (*second, *first)]
+    settled = await driver.settle([Settlement(token, Complete()) for token in tokens], now=NOW)
+    found = {
+        (token.key.id, number >= 2): one.status
+        for number, (token, one) in enumerate(zip(tokens, settled, strict=True))
+    }
+    assert found == {
+        ("kept", False): SettleStatus.APPLIED,
+        ("gone", False): SettleStatus.APPLIED,
+        ("kept", True): SettleStatus.STALE,
+        ("gone", True): SettleStatus.GONE,
+    }
