@@ -60,10 +60,7 @@ DEFECTS: Final[dict[str, Defect]] = {
         "CLM-09", "claim.lua", "redis.call('ZADD', LEASES, unpack(leases))", "local _ = leases"
     ),
     "the ready streams are trimmed": Defect(
-        "ENQ-08",
-        "enqueue.lua",
-        "STREAMS[run[PRIORITY]], '*'",
-        "STREAMS[run[PRIORITY]], 'MAXLEN', 500, '*'",
+        "ENQ-08", "enqueue.lua", "stream, '*'", "stream, 'MAXLEN', 500, '*'"
     ),
     "the epoch is the attempt": Defect(
         "FNC-10", "claim.lua", "attempt + 1, epoch, now", "attempt + 1, attempt + 1, now"

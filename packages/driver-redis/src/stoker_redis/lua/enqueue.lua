@@ -18,41 +18,43 @@ for at = 2, #ARGV, 4 do
 end
 local existing = redis.call('HMGET', RUNS, unpack(ids))
 
+-- Whether a job with this id is this very request, sent again.
+local function is_resent(id, found, text)
+    local nonce = unpacked(id, text)[NONCE]
+    return nonce ~= '' and nonce == unpacked(id, found)[NONCE]
+end
+
 -- Decide.
 local new, known, answers = {}, {}, {}
 local adds, due, jobs, places = {}, {}, {}, {}
 for n, id in ipairs(ids) do
     local at = 4 * n - 2
-    local run = unpacked(id, ARGV[at + 1])
-    local found = existing[n]
-    if known[id] or found and (run[NONCE] == ''
-            or unpacked(id, found)[NONCE] ~= run[NONCE]) then
+    local text, found = ARGV[at + 1], existing[n]
+    if known[id] or found and not is_resent(id, found, text) then
         answers[#answers + 1] = n
         answers[#answers + 1] = DUPLICATE
         answers[#answers + 1] = ''
-    elseif found then
-        known[id] = true  -- the same request, sent again
-    else
-        known[id] = true
-        run[ENQUEUED_AT], run[RUN_AT] = now, now
+    elseif not found then
+        local run_at, stream = now, nil
         if ARGV[at + 3] ~= '' then
             local mode, value = struct.unpack('<Bi8', ARGV[at + 3])
-            run[RUN_AT] = resolve(mode, value, now)
+            run_at = resolve(mode, value, now)
         end
-        if run[RUN_AT] > now then
-            run[STATE] = SCHEDULED
-            due[#due + 1] = digits(run[RUN_AT])
+        if run_at > now then
+            due[#due + 1] = digits(run_at)
             due[#due + 1] = id
         else
-            run[STATE], run[READY_AT] = READY, now
-            places[STREAMS[run[PRIORITY]]] = run[PRIORITY]
+            local priority = string.byte(text, PRIORITY_START)
+            stream = STREAMS[priority]
+            places[stream] = priority
         end
-        new[#new + 1] = run
+        new[#new + 1] = {id, text, run_at, stream}
         jobs[#jobs + 1] = id
         jobs[#jobs + 1] = ARGV[at + 2]
         adds[#adds + 1] = 0
         adds[#adds + 1] = id
     end
+    known[id] = true
 end
 if #new == 0 then
     return answers
@@ -70,14 +72,18 @@ for stream, priority in pairs(places) do
     seen = with_priority(seen, priority)
 end
 
--- Write.
+-- Write. A new run has no place and no worker: two zeros at its end.
 local runs = {}
-for _, run in ipairs(new) do
-    if run[STATE] == READY then
-        run[PLACE] = redis.call('XADD', STREAMS[run[PRIORITY]], '*', 'id', run[ID])
+for n, job in ipairs(new) do
+    local id, text, run_at, stream = job[1], job[2], job[3], job[4]
+    local state, ready_at, place = SCHEDULED, NONE, ''
+    if stream then
+        state, ready_at, place = READY, now, redis.call('XADD', stream, '*', 'id', id)
     end
-    runs[#runs + 1] = run[ID]
-    runs[#runs + 1] = packed(run)
+    runs[2 * n - 1] = id
+    runs[2 * n] = string.char(state) .. string.sub(text, 2, TIMES_START - 1)
+        .. struct.pack('<i8i8i8', now, run_at, ready_at) .. string.sub(text, KEEP_START, -3)
+        .. place .. '\0\0'
 end
 redis.call('HSET', RUNS, unpack(runs))
 redis.call('HSET', JOBS, unpack(jobs))
