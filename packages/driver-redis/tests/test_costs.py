@@ -91,10 +91,10 @@ async def test_a_batch_costs_one_command_a_job_and_few_besides(
     async with counted(raw) as settled:
         await driver.settle([Settlement(lease.token, Complete()) for lease in leases])
     assert [len(leases), enqueued.scripts, claimed.scripts, settled.scripts] == [100, 1, 1, 1]
-    assert enqueued.commands <= 1_000 + 13  # an entry of a stream each, and what a batch costs
-    assert claimed.commands <= 14
-    assert extended.commands <= 7
-    assert settled.commands <= 13
+    assert enqueued.commands <= 1_000 + 11  # an entry of a stream each, and what a batch costs
+    assert claimed.commands <= 11
+    assert extended.commands <= 5
+    assert settled.commands <= 11
 
 
 async def test_an_empty_claim_looks_at_no_priority_that_was_never_used(
