@@ -34,7 +34,10 @@ for n, id in ipairs(ids) do
         answers[#answers + 1] = n
         answers[#answers + 1] = DUPLICATE
         answers[#answers + 1] = ''
-    elseif not found then
+    elseif found then
+        known[id] = true  -- the same request, sent again
+    else
+        known[id] = true
         local run_at, stream = now, nil
         if ARGV[at + 3] ~= '' then
             local mode, value = struct.unpack('<Bi8', ARGV[at + 3])
@@ -54,7 +57,6 @@ for n, id in ipairs(ids) do
         adds[#adds + 1] = 0
         adds[#adds + 1] = id
     end
-    known[id] = true
 end
 if #new == 0 then
     return answers
