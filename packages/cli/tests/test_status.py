@@ -190,7 +190,7 @@ def test_names_that_look_like_markup_are_shown_as_they_are(sample: Any, invoke: 
         ("memory://", "memory://: the driver memory keeps jobs inside of one process"),
         ("sample:private", "the driver memory keeps jobs inside of one process"),
         ("oracle://joe:secret@host/x", "oracle://joe:***@host/x: no installed driver answers"),
-        ("redis://:secret@host", "redis://:***@host: no installed driver"),
+        ("kafka://:secret@host", "kafka://:***@host: no installed driver"),
         ("sqlite://host/x", "names a host"),
         ("sqlite:////absent/x.db", "/absent does not exist"),
     ],

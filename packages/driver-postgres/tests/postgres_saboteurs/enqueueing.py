@@ -61,7 +61,7 @@ class WaitsForEver(Changed):
     changes: ClassVar[Changes] = {"enqueue": (("set_config('lock_timeout', $2, true)", "$2"),)}
 
 
-_FREE = """if (item.is_second or found) and not exists (
+_FREE = """if found and not exists (
     select from stoker.keys as k where k.queue = item.queue and k.key = item.key
 ) then"""
 
@@ -72,7 +72,10 @@ class KeyBeforeId(Changed):
 
     functions: ClassVar[Changes] = {
         "enqueue_unique": (
-            ("if item.is_second or found then", _FREE),
+            (
+                "            if found then\n                status := case",
+                f"            {_FREE}\n                status := case",
+            ),
             ("when not found or holder.id = item.id", "when not found"),
         )
     }
