@@ -153,11 +153,19 @@ async def talk(link: Link, commands: Sequence[Command], seconds: float) -> list[
     data = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type]
     try:
         async with asyncio.timeout(seconds):
-            await link.send_packed_command(data, check_health=False)
+            await _send(link, data)
             return [await _answer(link) for _ in commands]
     except BaseException:
         await end(link)
         raise
+
+
+async def _send(link: Link, data: list[bytes]) -> None:
+    try:
+        await link.send_packed_command(data, check_health=False)
+    except AttributeError as error:
+        # So do some versions of asyncio (3.13.0) put it that a transport has lost its connection.
+        raise ConnectionResetError("the connection is lost") from error
 
 
 async def _answer(link: Link) -> Any:
