@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
 from benchmarks.harness.command import Benchmark, main
+from benchmarks.harness.comparison import ALL, DRAINS, THROUGHPUT, python
 from benchmarks.harness.goals import Goal, Median, Ratio
 from benchmarks.harness.measures import BULK, DELAY, DRAIN, DRAIN_TWO, ONE_BY_ONE, PICK_UP
 from benchmarks.harness.peer import Participant
 from benchmarks.harness.postgres import PostgresStore
 from benchmarks.harness.report import Column
 
-_ALL: Final = frozenset({ONE_BY_ONE, BULK, DRAIN, DRAIN_TWO, PICK_UP, DELAY})
-_DRAINS: Final = frozenset({DRAIN, DRAIN_TWO})
-_RATE: Final = "jobs_per_second"
-
-
-def _python(module: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.peers", module, *options]
-
-
-STOKER: Final = Participant("stoker", _python("stoker_postgres"), _ALL)
+STOKER: Final = Participant("stoker", python("stoker_postgres"), ALL)
 REMOVING: Final = Participant(
-    "stoker, removing", _python("stoker_postgres", "--remove"), _DRAINS, keeps=False
+    "stoker, removing", python("stoker_postgres", "--remove"), DRAINS, keeps=False
 )
-FULL: Final = Participant("stoker, full", _python("stoker_postgres", "--full"), _DRAINS)
-PGQUEUER: Final = Participant("pgqueuer", _python("pgqueuer"), _ALL)
-UNLIMITED: Final = Participant("pgqueuer, unlimited", _python("pgqueuer", "--unlimited"), _DRAINS)
+FULL: Final = Participant("stoker, full", python("stoker_postgres", "--full"), DRAINS)
+PGQUEUER: Final = Participant("pgqueuer", python("pgqueuer"), ALL)
+UNLIMITED: Final = Participant("pgqueuer, unlimited", python("pgqueuer", "--unlimited"), DRAINS)
 # It drains a few hundred jobs a second, so a tenth of them tells as much.
 PROCRASTINATE: Final = Participant(
-    "procrastinate", _python("procrastinate"), _ALL, keeps=False, share=10
+    "procrastinate", python("procrastinate"), ALL, keeps=False, share=10
 )
 RAW: Final = Participant(
-    "asyncpg", _python("asyncpg_insert"), frozenset({ONE_BY_ONE, BULK}), keeps=False
+    "asyncpg", python("asyncpg_insert"), frozenset({ONE_BY_ONE, BULK}), keeps=False
 )
 
 TABLES: Final = {
-    "Throughput and latency": (
-        Column("one by one /s", ONE_BY_ONE, _RATE),
-        Column("bulk /s", BULK, _RATE),
-        Column("drain /s", DRAIN, _RATE),
-        Column("two workers /s", DRAIN_TWO, _RATE),
-        Column("pick-up p50 ms", PICK_UP, "p50_ms", 1),
-        Column("p95 ms", PICK_UP, "p95_ms", 1),
-        Column("late by p50 ms", DELAY, "p50_ms", 1),
-        Column("p95 ms", DELAY, "p95_ms", 1),
-    ),
+    "Throughput and latency": THROUGHPUT,
     "What a job costs, drained by one worker": (
         Column("statements", DRAIN, "statements_per_job", 3),
         Column("transactions", DRAIN, "transactions_per_job", 3),

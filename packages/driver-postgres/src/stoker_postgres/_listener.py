@@ -14,9 +14,9 @@ from typing import Final
 from uuid import uuid4
 
 from stoker.driver import Wake
+from stoker.driver.latch import Latch
 from stoker_postgres._asyncpg import Connection
 from stoker_postgres._errors import FAILURES
-from stoker_postgres._latch import Latch
 
 __all__ = ["Listener"]
 

@@ -10,11 +10,11 @@ from datetime import timedelta
 from typing import Any, Final, Self
 
 from stoker.driver import Wake
+from stoker.driver.latch import Latch
 from stoker.errors import InvalidInput
 from stoker_redis import _server
 from stoker_redis._connection import end
 from stoker_redis._errors import FAILURES, unreachable
-from stoker_redis._latch import Latch
 from stoker_redis._listener import Listener
 from stoker_redis._nodes import Call, Nodes, raise_first
 from stoker_redis._scripts import Script

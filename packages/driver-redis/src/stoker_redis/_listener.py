@@ -16,11 +16,11 @@ from typing import Any, Final, TypeAlias
 from redis.exceptions import ResponseError
 
 from stoker.driver import Wake
+from stoker.driver.latch import Latch
 from stoker.errors import DriverError
 from stoker_redis._connection import Command, Link, end, talk
 from stoker_redis._errors import FAILURES
 from stoker_redis._keys import Keys
-from stoker_redis._latch import Latch
 
 __all__ = ["Listener"]
 

@@ -10,9 +10,9 @@ validation, hooks, codecs) lives once, in the core. Everything below it is one d
 doing a few small, batched, atomic operations.
 
 The docstrings of this package are the normative text. A driver imports this package, `stoker.job`,
-`stoker.clock` and `stoker.errors`, and nothing else of the core. Two modules are there to help it:
-`stoker.driver.checks` refuses bad input, with the same words in every driver, and
-`stoker.driver.times` does the arithmetic of time.
+`stoker.clock` and `stoker.errors`, and nothing else of the core. Three modules are there to help:
+`stoker.driver.checks` refuses bad input, with the same words in every driver, `stoker.driver.times`
+does the arithmetic of time, and `stoker.driver.latch` keeps hints until somebody waits for them.
 
 An application names a driver by a URL. The entry-point group `stoker.drivers` leads from the scheme
 to a class, whose class method `from_url(url)` returns a client that is not yet open, or raises

@@ -1,18 +1,22 @@
-"""What one client has heard, and its wait."""
+"""What one client has heard, and its wait: for drivers whose hints come over a connection."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from stoker.driver import Wake
+from stoker.driver.capabilities import Wake
 from stoker.errors import InvalidInput
 
 __all__ = ["Latch"]
 
 
 class Latch:
-    """Keeps hints from the first wait for a queue on, until a wait takes them."""
+    """Keeps hints from the first wait for a queue on, until a wait takes them.
+
+    It does the half of `Wakeup.wait` in which no store has a part; who listens to the store calls
+    `hear`. All of it belongs to one event loop.
+    """
 
     def __init__(self) -> None:
         self._heard: dict[str, Wake] = {}
@@ -40,7 +44,13 @@ class Latch:
             self.hear(queue, Wake.WORK | Wake.CANCEL)
 
     async def wait(self, queues: Sequence[str], seconds: float) -> Wake:
-        """Wait for a hint that was not taken yet."""
+        """Wait up to so many seconds for a hint that was not taken yet.
+
+        Every one of `queues` was given to `begin` before.
+
+        Raises:
+            InvalidInput: a wait of this client is under way.
+        """
         if self._waiter is not None:
             raise InvalidInput("this client is waiting already: a client has one waiter at a time")
         if wake := self._take(queues):
