@@ -4,8 +4,8 @@
 - a connection, not a pool, for the worker;
 - asyncpg, the faster one of its drivers;
 - `max_concurrent_tasks` is the concurrency, and `batch_size` the most that this allows: half. With
-  `--unlimited` nothing limits the concurrency, and `batch_size` is what the others' concurrency is:
-  the fastest of the sizes that were tried for no-op jobs (50, 100, 500 and 1,000).
+  `--unlimited` nothing limits the concurrency, and `batch_size` is the fastest of the sizes that
+  were tried for no-op jobs (50, 100, 500 and 1,000).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Pgqueuer:
         self._url = arguments.url
         self._worker: asyncio.Task[None] | None = None
         if arguments.unlimited:
-            self._limits = {"batch_size": arguments.concurrency}
+            self._limits = {"batch_size": 500}
         else:
             most = arguments.concurrency
             self._limits = {"max_concurrent_tasks": most, "batch_size": most // 2}
