@@ -37,7 +37,8 @@ class ClaimIsJoinedById(Changed):
     changes: ClassVar[Changes] = {
         "claim": (
             (_SKIPPED, ""),
-            ("select ready.ctid", "select ready.id"),
+            # Slowly, so that others always choose meanwhile.
+            ("select ready.ctid", "select ready.id || pg_sleep(0.002)::text"),
             ("select r.ctid", "select r.id"),
             ("j.ctid = any", "j.id = any"),
             ("    and j.state || '' = 'ready'\n", ""),
