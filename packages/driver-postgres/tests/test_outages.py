@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from tools.servers.postgres import PostgresServer
 
@@ -61,19 +62,18 @@ async def test_a_listener_whose_channel_was_forgotten_notices(
     assert driver._client is not None
     listener = driver._client._listener
     connections: list[Any] = []
-    connect = listener._connect
+    listen = asyncpg.Connection.add_listener
 
-    async def remember() -> Any:
-        connections.append(await connect())
-        return connections[-1]
+    async def listen_and_forget_once(connection: Any, *arguments: Any) -> None:
+        await listen(connection, *arguments)
+        if not connections:
+            await connection.execute("unlisten *")
+        connections.append(connection)
 
-    monkeypatch.setattr(listener, "_connect", remember)
-    listener._lost.set()  # so that the next connection is one we know
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", listen_and_forget_once)
+    listener._lost.set()  # so that the next connection is the one that forgets
     async with asyncio.timeout(20):
-        while not connections:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.01)
-        await connections[0].execute("unlisten *")
-        while len(connections) < 2:  # noqa: ASYNC110 - as above
+        while len(connections) < 2:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)
         await driver.enqueue([JOB])
         while not await driver.wait(["q"], SECOND * 5):
