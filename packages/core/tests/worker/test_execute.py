@@ -65,8 +65,8 @@ class Harness:
         await self.driver.close()
         assert self.deaths == []
 
-    async def start_job(self) -> Token:
-        await self.driver.enqueue([NewJob(JobKey("default", "1"), "r.job")])
+    async def start_job(self, job_id: str = "1") -> Token:
+        await self.driver.enqueue([NewJob(JobKey("default", job_id), "r.job")])
         claimed = await self.driver.claim(
             [Want("default", 1)], worker="w", lease=timedelta(minutes=1)
         )
@@ -74,8 +74,8 @@ class Harness:
         self.executor.start(lease)
         return lease.token
 
-    async def record(self) -> JobRecord:
-        (record,) = await self.driver.get([JobKey("default", "1")])
+    async def record(self, job_id: str = "1") -> JobRecord:
+        (record,) = await self.driver.get([JobKey("default", job_id)])
         assert record is not None
         return record
 
@@ -300,3 +300,89 @@ async def test_a_job_that_raises_system_exit_leaves_the_worker_and_the_others_al
             await first.result(10)
         second = await app.schedule(stay)
         assert await second.result(10) == "here"
+
+
+async def test_a_job_for_which_there_is_no_place_runs_when_there_is_one(
+    harness: Harness, ends: asyncio.Event
+) -> None:
+    await harness.start_job()
+    await harness.start_job("2")
+    await turns()
+    assert harness.slots.ended == {"default": 0}
+    assert not harness.executor.line.is_empty.is_set()
+    ends.set()
+    await soon(harness.executor.idle())
+    assert [item.token.key.id for item in harness.settlements] == ["1", "2"]
+    assert harness.slots.wants(["default"]) == [Want("default", 1)]
+
+
+async def test_the_lease_of_a_job_that_waits_for_its_place_is_kept_alive(
+    harness: Harness, ends: asyncio.Event
+) -> None:
+    await harness.start_job()
+    waits = await harness.start_job("2")
+    await harness.heartbeat.beat()
+    assert waits in [item.token for items in harness.driver.calls["extend"] for item in items]
+    ends.set()
+    await soon(harness.executor.idle())
+
+
+async def test_a_job_that_is_cancelled_while_it_waits_for_its_place_never_runs(
+    harness: Harness, ends: asyncio.Event
+) -> None:
+    await harness.start_job()
+    token = await harness.start_job("2")
+    await harness.driver.cancel([token.key], reason="not needed")
+    await harness.heartbeat.beat()
+    await until(lambda: harness.settlements)
+    assert harness.executor.line.is_empty.is_set()
+    ends.set()
+    await soon(harness.executor.idle())
+    record = await harness.record("2")
+    assert (record.state, record.cancel_reason) == (JobState.CANCELLED, "not needed")
+    assert record.logs == ()
+
+
+async def test_a_job_whose_lease_is_lost_while_it_waits_for_its_place_never_runs(
+    harness: Harness, ends: asyncio.Event
+) -> None:
+    await harness.start_job()
+    token = await harness.start_job("2")
+    harness.executor.extended(token, Extended(ExtendStatus.STALE))
+    ends.set()
+    await soon(harness.executor.idle())
+    assert [item.token.key.id for item in harness.settlements] == ["1"]
+    assert len(harness.held) == 0
+
+
+async def test_a_job_that_is_given_back_from_the_line_is_ready_and_has_its_attempt_back(
+    harness: Harness, ends: asyncio.Event
+) -> None:
+    await harness.start_job()
+    await harness.start_job("2")
+    assert harness.executor.give_back_line() == 1
+    await until(lambda: harness.settlements)
+    await soon(harness.settler.settled())
+    record = await harness.record("2")
+    assert (record.state, record.attempt) == (JobState.READY, 0)
+    ends.set()
+    await soon(harness.executor.idle())
+
+
+async def test_who_waits_for_the_runs_waits_for_those_that_are_just_about_to_begin(
+    harness: Harness, ends: asyncio.Event
+) -> None:
+    ends.set()
+    await harness.start_job()
+    await harness.executor.idle()
+    assert (await harness.record()).state is JobState.COMPLETED
+
+
+async def test_when_all_is_abandoned_nothing_begins_any_more(
+    harness: Harness, ends: asyncio.Event
+) -> None:
+    ends.set()
+    await harness.start_job()
+    harness.executor.abandon()
+    await turns()
+    assert (harness.settlements, harness.slots.ended) == ([], {"default": 0})

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from stoker import Router, WorkerOptions
 from stoker.clock import SystemClock
 from stoker.driver import Capability, JobKey, JobState, Lease, NewJob, Want
 from stoker.worker.fetch import Fetcher
+from stoker.worker.line import Line
 from stoker.worker.link import Link
 from stoker.worker.slots import Slots
 
@@ -22,29 +24,63 @@ class Runs:
 
     def __init__(self, slots: Slots) -> None:
         self.slots = slots
+        self.line = Line()
         self.started: list[Lease] = []
         self.released: list[Lease] = []
 
     def start(self, lease: Lease) -> None:
-        self.slots.take(lease.token.key.queue)
-        self.started.append(lease)
+        if self.slots.has_place(lease.token.key.queue):
+            self.slots.take(lease.token.key.queue)
+            self.started.append(lease)
+        else:
+            execution: Any = SimpleNamespace(lease=lease)
+            self.line.join(execution)
 
     def release(self, lease: Lease) -> None:
         self.released.append(lease)
 
+    def give_back_line(self) -> None:
+        for execution in self.line.leave_all():
+            self.release(execution.lease)
+
     def finish(self, count: int) -> None:
         for lease in self.started[:count]:
-            self.slots.free(lease.token.key.queue)
-        del self.started[:count]
+            self._finish(lease)
 
     def finish_job(self, job_id: str) -> None:
         (lease,) = (one for one in self.started if one.token.key.id == job_id)
+        self._finish(lease)
+
+    def _finish(self, lease: Lease) -> None:
         self.started.remove(lease)
         self.slots.free(lease.token.key.queue)
+        execution = self.line.next(self.slots)
+        if execution is not None:
+            self.start(execution.lease)
 
     @property
     def ids(self) -> set[str]:
         return {lease.token.key.id for lease in self.started}
+
+
+class Said:
+    """A pace that is what the test says."""
+
+    def __init__(self) -> None:
+        self.says: dict[str, int] = {}
+        self.heard: list[str] = []
+
+    def ending(self) -> dict[str, int]:
+        return self.says
+
+    def forget(self) -> None:
+        self.says = {}
+
+    def claim_begins(self) -> None:
+        self.heard.append("begins")
+
+    def claim_ends(self) -> None:
+        self.heard.append("ends")
 
 
 class Harness:
@@ -56,12 +92,15 @@ class Harness:
         self.slots = Slots(site.options.concurrency, site.queues, self.work.set)
         self.runs = Runs(self.slots)
         self.due: list[timedelta | None] = []
+        self.pace = Said()
         executor: Any = self.runs
+        pace: Any = self.pace
         self.fetcher = Fetcher(
             site,
             Link(driver, Random(1)),
             self.slots,
             executor,
+            pace,
             "w",
             work=self.work,
             learned_due=self.due.append,
@@ -279,4 +318,85 @@ async def test_with_fewer_places_than_queues_all_are_asked_before_it_sleeps(
         await harness.enqueue(str(number), queue=queue)
         await until(lambda: harness.runs.started)
         harness.runs.finish(1)
+    await soon(harness.fetcher.stop())
+
+
+async def test_it_claims_for_places_that_are_about_to_be_free(harness: Harness) -> None:
+    harness.pace.says = {"default": 2}
+    await harness.enqueue("1", "2", "3", "4", "5", "6")
+    await until(lambda: len(harness.runs.started) == 3)
+    await turns()
+    assert harness.claims[-1] == [Want("default", 2)]
+
+
+async def with_two_in_line(harness: Harness) -> set[str]:
+    """Have three jobs run and two wait; returns the ids of those that run."""
+    harness.pace.says = {"default": 2}
+    await harness.enqueue(*"12345678")
+    await until(lambda: not harness.runs.line.is_empty.is_set())
+    await turns()
+    return harness.runs.ids
+
+
+async def test_no_more_run_than_there_are_places_and_the_others_wait(harness: Harness) -> None:
+    running = await with_two_in_line(harness)
+    assert running == set("123")
+    assert len(harness.runs.line.leave_all()) == 2
+
+
+async def test_those_that_wait_run_before_more_are_claimed(harness: Harness) -> None:
+    await with_two_in_line(harness)
+    claims = len(harness.claims)
+    harness.work.set()
+    harness.runs.finish(1)
+    await turns()
+    assert (harness.runs.ids, len(harness.claims)) == (set("234"), claims)
+    harness.runs.finish(1)
+    await turns()
+    assert harness.claims[claims:] == [[Want("default", 2)]]
+
+
+async def test_what_waits_in_vain_is_given_back_and_no_more_is_claimed_ahead(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker.worker.fetch._PATIENCE", 0)
+    await with_two_in_line(harness)
+    await until(lambda: len(harness.runs.released) == 2)
+    claims = len(harness.claims)
+    await turns()
+    assert len(harness.claims) == claims
+    harness.runs.finish(1)
+    await until(lambda: len(harness.claims) > claims)
+    assert harness.claims[claims] == [Want("default", 1)]
+
+
+async def test_what_waits_for_a_place_is_given_back_when_it_stops(harness: Harness) -> None:
+    await with_two_in_line(harness)
+    await soon(harness.fetcher.stop())
+    assert {lease.token.key.id for lease in harness.runs.released} == set("45")
+    assert harness.runs.line.is_empty.is_set()
+
+
+async def test_for_few_of_many_places_nothing_is_claimed_ahead(driver: SpyDriver) -> None:
+    await driver.open()
+    harness = Harness(driver, concurrency=17)
+    harness.pace.says = {"default": 2}
+    await harness.enqueue(*(str(number) for number in range(40)))
+    await until(lambda: len(harness.runs.started) == 17)
+    await turns()
+    assert harness.runs.line.is_empty.is_set()
+    harness.pace.says = {"default": 3}
+    harness.runs.finish(1)
+    await until(lambda: not harness.runs.line.is_empty.is_set())
+    assert harness.claims[-1] == [Want("default", 4)]
+    await soon(harness.fetcher.stop())
+
+
+async def test_it_learns_how_many_places_are_freed_during_its_claims(driver: SpyDriver) -> None:
+    await driver.open()
+    harness = Harness(driver)
+    await harness.enqueue("1")
+    await until(lambda: len(harness.claims) == 2)
+    await turns()
+    assert harness.pace.heard == ["begins", "ends"] * 2
     await soon(harness.fetcher.stop())

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stoker.driver import Want
 from stoker.worker.slots import Slots
 
 
@@ -53,6 +54,32 @@ def test_taken_places_are_not_given_again_until_they_are_free() -> None:
     assert shares(slots, "a", "b") == {}
     slots.free("a")
     assert shares(slots, "a") == {"a": 1}
+
+
+def test_places_that_are_about_to_be_free_are_shared_out_as_well() -> None:
+    slots = Slots(3, {"a": 3, "b": 3}, nobody)
+    for _ in range(3):
+        slots.take("a")
+    assert slots.wants(["a"], {"a": 2}) == [Want("a", 2)]
+    # A place of "a" may go to "b".
+    assert slots.wants(["b"], {"a": 2}) == [Want("b", 2)]
+    assert slots.wants(["b"], {"b": 2}) == []
+
+
+def test_no_more_places_are_about_to_be_free_than_are_taken() -> None:
+    slots = Slots(9, {"a": 2, "b": 9}, nobody)
+    slots.take("a")
+    assert slots.wants(["a"], {"a": 100}) == [Want("a", 2)]
+    slots.take("b")
+    assert slots.wants(["b"], {"b": 100, "a": 100}) == [Want("b", 9)]
+
+
+def test_it_counts_what_was_given_back_of_each_queue() -> None:
+    slots = Slots(3, {"a": 3, "b": 3}, nobody)
+    for _ in range(2):
+        slots.take("a")
+        slots.free("a")
+    assert slots.ended == {"a": 2, "b": 0}
 
 
 def test_only_the_queues_asked_for_get_places() -> None:

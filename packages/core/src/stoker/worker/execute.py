@@ -29,6 +29,7 @@ from stoker.worker.execution import Execution, Interrupt
 from stoker.worker.failure import WorkerLost
 from stoker.worker.held import HeldLeases
 from stoker.worker.hooks import events_for, tell
+from stoker.worker.line import Line
 from stoker.worker.settle import Settler
 from stoker.worker.site import Site
 from stoker.worker.slots import Slots
@@ -58,6 +59,10 @@ class Executor:
         self._loop = asyncio.get_running_loop()
         self._threads = HandlerThreads(site.options.concurrency)
         self._running: dict[Token, Execution] = {}
+        self._admitted: list[Execution] = []
+        """Those that have a place, and no task yet."""
+        self.line: Line = Line()
+        """Claimed jobs that wait for a place."""
         self._left_behind = 0
         """Handlers in threads that nobody waits for any more."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,7 +70,7 @@ class Executor:
         self._log_each = log.isEnabledFor(self._log_runs)
 
     def start(self, lease: Lease) -> None:
-        """Run a claimed job; takes a slot until its handler has ended."""
+        """Run a claimed job once there is a place, which it has until its handler has ended."""
         self._held.add(lease.token)
         entry = self._site.catalogue.get(lease.name)
         if entry is None:
@@ -80,9 +85,17 @@ class Executor:
             execution.load_payload()
             self._settle(lease, Ending(Cancel("expired")), execution)
             return
-        self._slots.take(lease.token.key.queue)
-        self._running[lease.token] = execution
-        self._spawn(self._run(execution))
+        if self._slots.has_place(lease.token.key.queue):
+            self._begin(execution)
+        else:
+            self.line.join(execution)
+
+    def give_back_line(self) -> int:
+        """Release the jobs that wait for a place; returns how many there were."""
+        waiting = self.line.leave_all()
+        for execution in waiting:
+            self.release(execution.lease)
+        return len(waiting)
 
     def release(self, lease: Lease) -> None:
         """Give back a claimed job that will not be started; its attempt is refunded."""
@@ -92,6 +105,7 @@ class Executor:
         """Act on what a heartbeat learned of a lease."""
         execution = self._running.get(token)
         if execution is None:
+            self._extended_in_line(token, answer)
             return
         if answer.status in (ExtendStatus.STALE, ExtendStatus.GONE):
             if execution.shielded or execution.committed:
@@ -106,6 +120,16 @@ class Executor:
             execution.interrupt(Interrupt.LOST)
         elif answer.cancel_reason is not None:
             execution.request_cancel(answer.cancel_reason)
+
+    def _extended_in_line(self, token: Token, answer: Extended) -> None:
+        if answer.status in (ExtendStatus.STALE, ExtendStatus.GONE):
+            if self.line.leave(token) is not None:
+                self._held.remove(token)
+        elif answer.cancel_reason is not None:
+            execution = self.line.leave(token)
+            if execution is not None:
+                execution.load_payload()
+                self._settle(execution.lease, Ending(Cancel(answer.cancel_reason)), execution)
 
     def reaped(self, reaped: Reaped) -> None:
         """Tell the hooks of a job that failed, or was cancelled, because its worker disappeared."""
@@ -131,6 +155,8 @@ class Executor:
 
     async def quiet(self) -> None:
         """Wait until no handler and no hook runs."""
+        if self._admitted:
+            await asyncio.sleep(0)
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -143,6 +169,7 @@ class Executor:
 
     def abandon(self) -> None:
         """Cancel everything that runs, without waiting; the leases expire."""
+        self._admitted.clear()
         for task in self._tasks:
             task.cancel()
         self._threads.close()
@@ -151,6 +178,20 @@ class Executor:
         """Let go of the threads; returns how many handlers are still in one."""
         self._threads.close()
         return self._left_behind
+
+    def _begin(self, execution: Execution) -> None:
+        token = execution.lease.token
+        self._slots.take(token.key.queue)
+        self._running[token] = execution
+        if not self._admitted:
+            # A turn later, so that the claim which follows is sent before they run.
+            self._loop.call_soon(self._begin_admitted)
+        self._admitted.append(execution)
+
+    def _begin_admitted(self) -> None:
+        admitted, self._admitted = self._admitted, []
+        for execution in admitted:
+            self._spawn(self._run(execution))
 
     async def _run(self, execution: Execution) -> None:
         lease = execution.lease
@@ -182,7 +223,13 @@ class Executor:
             self._left_behind += 1
             execution.thread.add_done_callback(lambda _: self._returned_later(lease))
         else:
-            self._slots.free(lease.token.key.queue)
+            self._free(lease)
+
+    def _free(self, lease: Lease) -> None:
+        self._slots.free(lease.token.key.queue)
+        execution = self.line.next(self._slots)
+        if execution is not None:
+            self._begin(execution)
 
     def _returned_later(self, lease: Lease) -> None:
         # Called in the thread. A loop that is closed has no slots to give back any more.
@@ -191,7 +238,7 @@ class Executor:
 
     def _returned(self, lease: Lease) -> None:
         self._left_behind -= 1
-        self._slots.free(lease.token.key.queue)
+        self._free(lease)
 
     def _settle(self, lease: Lease, ending: Ending, execution: Execution | None) -> None:
         outcome = ending.outcome

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import ClassVar, Final
 
 from stoker.driver import Capability, Claimed, Want
 from stoker.worker.execute import Executor
 from stoker.worker.link import Link
+from stoker.worker.pace import Pace
 from stoker.worker.service import Service, set_within
 from stoker.worker.site import Site
 from stoker.worker.slots import Slots
@@ -19,10 +20,18 @@ __all__ = ["Fetcher"]
 _LONGEST_SLEEP: Final = timedelta(seconds=5)
 """A lost wake-up costs no more than this."""
 _LOOK_AGAIN: Final = timedelta(milliseconds=100)
+_WORTH_WHILE: Final = 8
+"""Where less than this part of all places is freed during a claim, none is made ahead."""
+_PATIENCE: Final = 1.0
+"""Seconds that a job may wait for its place. One that is given back is behind all others then."""
 
 
 class Fetcher(Service):
     """Turns free slots into claims, and claims into running jobs.
+
+    Where jobs are short, it claims for those places as well that will be free when the claim is
+    back: worker and store then work at the same time. No more jobs run for that, but some are
+    leased that wait in line for a moment.
 
     A claim is never cancelled, because its jobs would be lost until they are reaped: on stop the
     one in flight is awaited, and what it brings is released.
@@ -41,6 +50,7 @@ class Fetcher(Service):
         link: Link,
         slots: Slots,
         executor: Executor,
+        pace: Pace,
         worker: str,
         *,
         work: asyncio.Event,
@@ -54,6 +64,7 @@ class Fetcher(Service):
         self._worker = worker
         self._learned_due = learned_due
         self._work = work
+        self._pace = pace
         self._claim: asyncio.Task[Claimed] | None = None
         self._stopping = False
 
@@ -66,6 +77,7 @@ class Fetcher(Service):
         clock = asyncio.get_running_loop().time
         forget_at = clock()
         while True:
+            await self._line_is_empty()
             # Forgotten after a while without any hint too: a queue that always has something
             # must not keep the others from being asked.
             if self._work.is_set() or clock() >= forget_at:
@@ -74,7 +86,8 @@ class Fetcher(Service):
                 nothing_in.clear()
                 forget_at = clock() + sleep
             # A queue that gave something may have more, and is asked again at once.
-            wants = self._slots.wants(queue for queue in queues if queue not in nothing_in)
+            asked = (queue for queue in queues if queue not in nothing_in)
+            wants = self._slots.wants(asked, self._ending())
             if not wants:
                 await set_within(self._work, max(forget_at - clock(), 0))
                 continue
@@ -91,6 +104,7 @@ class Fetcher(Service):
             if not claim.cancelled() and claim.exception() is None:
                 for lease in claim.result().leases:
                     self._executor.release(lease)
+        self._executor.give_back_line()
 
     def _start(self, claimed: Claimed) -> set[str]:
         full = bool(claimed.leases) and claimed.next_due_in is None
@@ -100,10 +114,24 @@ class Fetcher(Service):
             self._executor.start(lease)
         return {lease.token.key.queue for lease in claimed.leases}
 
+    def _ending(self) -> Mapping[str, int]:
+        ending = self._pace.ending()
+        if sum(ending.values()) * _WORTH_WHILE < self._site.options.concurrency:
+            return {}
+        return ending
+
+    async def _line_is_empty(self) -> None:
+        """Let what was claimed ahead begin; where that takes long, other workers may have it."""
+        if not await set_within(self._executor.line.is_empty, _PATIENCE):
+            self._pace.forget()
+            self._executor.give_back_line()
+
     async def _claim_for(self, wants: list[Want]) -> Claimed:
+        self._pace.claim_begins()
         self._claim = asyncio.ensure_future(self._link.call("claim", lambda: self._ask(wants)))
         claimed = await asyncio.shield(self._claim)
         self._claim = None
+        self._pace.claim_ends()
         return claimed
 
     async def _ask(self, wants: list[Want]) -> Claimed:

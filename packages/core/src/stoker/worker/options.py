@@ -23,7 +23,8 @@ class WorkerOptions:
     """
 
     concurrency: int = 10
-    """How many jobs run at a time."""
+    """How many jobs run at a time. While jobs are shorter than it takes to ask the store for more,
+    up to as many again are leased and wait for their place, for some milliseconds."""
     queues: Iterable[str] | Mapping[str, int] | None = None
     """Queues to serve, or queues with their own limits within `concurrency`. `None`: every queue
     that a job of the app names in its options, and `"default"`."""

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from stoker.worker.heartbeat import Heartbeat
 from stoker.worker.held import HeldLeases
 from stoker.worker.link import Link
 from stoker.worker.listen import Listener
+from stoker.worker.pace import Pace
 from stoker.worker.promote import Promoter
 from stoker.worker.purge import Purger
 from stoker.worker.reap import Reaper
@@ -62,7 +64,14 @@ class Worker:
         self._heartbeat = Heartbeat(site, link, held, self._executor.extended)
         promoter = Promoter(site, link, work.set)
         self._fetcher = Fetcher(
-            site, link, slots, self._executor, self.id, work=work, learned_due=promoter.learn
+            site,
+            link,
+            slots,
+            self._executor,
+            Pace(slots.ended, time.monotonic),  # the clock of uvloop stands still for a millisecond
+            self.id,
+            work=work,
+            learned_due=promoter.learn,
         )
         self._services: list[Service] = [
             self._settler,
