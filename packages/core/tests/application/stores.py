@@ -27,6 +27,13 @@ class Servers(ExitStack):
         """The URL of a database. What a commit survives is not what these tests are about."""
         return self.enter_context(PostgresServer(fsync="off")).url
 
+    @cached_property
+    def redis(self) -> str:
+        """The URL of a server, which keeps everything in memory."""
+        from tools.servers.valkey import ValkeyServer  # needs the client of the Redis driver
+
+        return self.enter_context(ValkeyServer({"appendonly": "no"})).url
+
 
 @dataclass(frozen=True)
 class Place:
@@ -131,6 +138,19 @@ async def _postgres_drop(url: str) -> None:
         await connection.execute(f"drop schema if exists {_schema(url)} cascade")
 
 
+def _redis_url(place: Place) -> str:
+    return f"{place.servers.redis}?prefix={uuid.uuid4().hex}"
+
+
+async def _redis_delete(url: str) -> None:
+    from redis.asyncio import Redis
+
+    server, _, prefix = url.partition("?prefix=")
+    async with Redis.from_url(server) as client:
+        async for key in client.scan_iter(f"{prefix}:*", count=1_000):
+            await client.delete(key)
+
+
 KINDS = (
     Kind(
         scheme="memory",
@@ -164,6 +184,13 @@ KINDS = (
         clean=_postgres_drop,
         connect=_postgres_connect,
         fetch=_postgres_fetch,
+    ),
+    Kind(
+        scheme="redis",
+        capabilities=frozenset(Capability) - {Capability.TRANSACTIONAL, Capability.DURABLE_RESTART},
+        scope=Scope.NETWORK,
+        make_url=_redis_url,
+        clean=_redis_delete,
     ),
 )
 """What a driver can do is written here, and compared with what it declares: a capability that got

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from packages.core.tests.application.faults import Faulty, Gate
 from packages.core.tests.application.helpers import Told, both, within, working
-from packages.core.tests.application.stores import Store, kinds
+from packages.core.tests.application.stores import Servers, Store, fresh_store, kinds
 
 from stoker import Fixed, JobRun, JobState, Router, Stoker
 from stoker.driver import Capability
@@ -117,14 +119,16 @@ async def test_a_connection_without_a_transaction_is_refused(
 
 
 @pytest.fixture(params=[kind for kind in kinds() if kind not in kinds(Capability.TRANSACTIONAL)])
-def plain_url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
-    """The URL of a store that has no transactions."""
-    url: str = request.param.make_url(tmp_path)
-    return url
+async def plain_store(
+    request: pytest.FixtureRequest, tmp_path: Path, servers: Servers
+) -> AsyncIterator[Store]:
+    """A store that has no transactions."""
+    async with fresh_store(request.param, tmp_path, servers) as made:
+        yield made
 
 
 async def test_a_driver_without_transactions_refuses_loudly(
-    plain_url: str, clock: ManualClock
+    plain_store: Store, clock: ManualClock
 ) -> None:
     router = Router[object]("jobs")
 
@@ -133,7 +137,7 @@ async def test_a_driver_without_transactions_refuses_loudly(
         async with run.transaction():
             raise AssertionError
 
-    async with Stoker(plain_url, jobs=[router], context=object(), clock=clock) as app:
+    async with Stoker(plain_store.url, jobs=[router], context=object(), clock=clock) as app:
         with pytest.raises(Unsupported, match="transactional"):
             await app.schedule(job, connection=object())
         handle = await app.schedule(job)
