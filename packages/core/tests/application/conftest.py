@@ -9,7 +9,7 @@ import pytest
 from packages.core.tests.application.faults import Faulty
 from packages.core.tests.application.stores import Servers, Store, fresh_store, kinds
 
-from stoker.driver import Capability
+from stoker.driver import Capability, Scope
 from stoker.registry import driver_for
 from stoker.testing import ManualClock
 
@@ -45,11 +45,20 @@ async def sql_store(
         yield made
 
 
-@pytest.fixture(params=kinds(beyond_process=True))
+@pytest.fixture(params=kinds(scopes={Scope.HOST, Scope.NETWORK}))
 async def shared_store(
     request: pytest.FixtureRequest, tmp_path: Path, servers: Servers
 ) -> AsyncIterator[Store]:
     """The same, where several processes can meet."""
+    async with fresh_store(request.param, tmp_path, servers) as made:
+        yield made
+
+
+@pytest.fixture(params=kinds(scopes={Scope.NETWORK}))
+async def remote_store(
+    request: pytest.FixtureRequest, tmp_path: Path, servers: Servers
+) -> AsyncIterator[Store]:
+    """The same, where there is a network in between."""
     async with fresh_store(request.param, tmp_path, servers) as made:
         yield made
 

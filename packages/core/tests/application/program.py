@@ -2,9 +2,9 @@
 
 Every run leaves a line in a file of its job: what one process does, the others can see.
 
-Commands: `produce NUMBER JOB` schedules jobs, `work [OPTION=SECONDS ...]` runs a worker until
-SIGTERM. With `turns=NUMBER` it kills itself: so many turns of the event loop after its first job
-has begun, and so between any two steps of anything.
+Commands: `produce NUMBER JOB` schedules jobs, `trickle JOB` one by one until SIGTERM, and
+`work [OPTION=SECONDS ...]` runs a worker until SIGTERM. With `turns=NUMBER` it kills itself: so
+many turns of the event loop after its first job has begun, and so between any two steps.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import asyncio
 import os
 import signal
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from stoker import Fixed, JobRun, Router, Stoker, WorkerOptions
+from stoker import Fixed, Job, JobRun, Router, Stoker, WorkerOptions
+from stoker.errors import DriverUnavailable
 
 sys.path.insert(0, str(Path(__file__).parents[4]))
 
@@ -30,6 +32,28 @@ def note(job: JobRun, what: str) -> None:
     """Add a line to the file of a job."""
     with (job.context / job.id).open("a") as file:
         file.write(f"{what}\n")
+
+
+class Doom:
+    """The end of a process that kills itself."""
+
+    def __init__(self) -> None:
+        self.turns: float | None = None
+        """How many turns it has left."""
+
+    def begin(self) -> None:
+        """Count from here, if it is to come at all."""
+        if self.turns is not None:
+            turns, self.turns = self.turns, None
+            self._turn(turns)
+
+    def _turn(self, left: float) -> None:
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        asyncio.get_running_loop().call_soon(self._turn, left - 1)
+
+
+doom = Doom()
 
 
 @router.job
@@ -58,6 +82,15 @@ def stuck(_: int, folder: Path, job: JobRun) -> None:
     note(job, "ran")
 
 
+@router.job(max_crashes=1_000)
+async def steady(_: int, __: Path, job: JobRun) -> None:
+    """Take some turns of the event loop, in the course of which anything may happen."""
+    doom.begin()
+    note(job, f"started {job.crashes}")
+    for _turn in range(50):
+        await asyncio.sleep(0)
+
+
 # Jobs that write a row into a table of the user's. However often they are killed, they do not fail.
 ledger = Router[Path]("ledger", attempts=1_000, backoff=Fixed(0), max_crashes=1_000)
 
@@ -72,28 +105,6 @@ async def hold(job: JobRun) -> None:
     note(job, "holding")
     if job.crashes == 0:
         await asyncio.Event().wait()
-
-
-class Doom:
-    """The end of a process that kills itself."""
-
-    def __init__(self) -> None:
-        self.turns: float | None = None
-        """How many turns it has left."""
-
-    def begin(self) -> None:
-        """Count from here, if it is to come at all."""
-        if self.turns is not None:
-            turns, self.turns = self.turns, None
-            self._turn(turns)
-
-    def _turn(self, left: float) -> None:
-        if left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        asyncio.get_running_loop().call_soon(self._turn, left - 1)
-
-
-doom = Doom()
 
 
 @ledger.job
@@ -143,11 +154,38 @@ async def produce(number: int, job: str) -> None:
             print(handle.id)  # noqa: T201
 
 
+async def trickle(job: str) -> None:
+    """Schedule jobs until SIGTERM, and print the id of each when the store has acknowledged it."""
+    stop = stopping()
+    async with app:
+        for number in count():
+            if stop.is_set():
+                return
+            await insist(router.jobs[job], number, job_id=f"{job}-{number:06}")
+
+
+async def insist(job: Job[Any, Any, Any, Any], number: int, *, job_id: str) -> None:
+    """Schedule a job, again and again until the store has answered."""
+    while True:
+        try:
+            await app.schedule(job, number, job_id=job_id)
+        except DriverUnavailable:
+            continue  # it has waited before it gave up
+        print(job_id, flush=True)  # noqa: T201
+        return
+
+
+def stopping() -> asyncio.Event:
+    """Return what SIGTERM sets, from now on."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    return stop
+
+
 async def work(turns: float | None = None, **options: float) -> None:
     """Run a worker until SIGTERM, or until it kills itself."""
     doom.turns = turns
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    stop = stopping()
     print("ready", flush=True)  # noqa: T201  from here on, SIGTERM stops it gracefully
     await app.run_worker(WorkerOptions(**options), stop=stop)  # type: ignore[arg-type]
 
@@ -156,6 +194,8 @@ if __name__ == "__main__":
     match sys.argv[3:]:
         case ["produce", number, job]:
             asyncio.run(produce(int(number), job))
+        case ["trickle", job]:
+            asyncio.run(trickle(job))
         case ["work", *options]:
             pairs = (option.split("=") for option in options)
             asyncio.run(work(**{name: float(number) for name, number in pairs}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -197,14 +197,16 @@ KINDS = (
 lost must fail a test, not skip some."""
 
 
-def kinds(capability: Capability | None = None, *, beyond_process: bool = False) -> list[Any]:
+def kinds(
+    capability: Capability | None = None, *, scopes: Container[Scope] = frozenset(Scope)
+) -> list[Any]:
     """Return the installed kinds of stores with a capability, as parameters of a fixture."""
     return [
         pytest.param(kind, id=kind.scheme)
         for kind in KINDS
         if kind.scheme in installed_schemes()
         and (capability is None or capability in kind.capabilities)
-        and not (beyond_process and kind.scope is Scope.PROCESS)
+        and kind.scope in scopes
     ]
 
 

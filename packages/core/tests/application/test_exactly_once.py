@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
@@ -25,7 +25,7 @@ async def site(sql_store: Store, tmp_path: Path) -> AsyncIterator[Site]:
     """A place where several processes meet, with a table `effects`."""
     folder = tmp_path / "runs"
     folder.mkdir()
-    made = Site(sql_store, folder)
+    made = Site(sql_store.url, folder)
     yield made
     await made.end()
 
@@ -52,12 +52,7 @@ async def test_no_effect_is_lost_or_repeated_whenever_workers_are_killed(
     lives = [[int(MOST_TURNS ** random.random()) for _ in range(2)] for _ in range(ROUNDS)]
     for turns in lives:
         workers = [await site.start("work", LEASE, f"turns={turn}") for turn in turns]
-
-        async def have_ended(workers: Sequence[Process] = workers) -> bool:
-            died = all(worker.returncode is not None for worker in workers)
-            return died or await site.all_completed(ids)
-
-        await eventually(have_ended)
+        await site.until_over(workers, ids)
     await site.start("work", LEASE)
     await eventually(lambda: site.all_completed(ids))
     assert await effects(sql_store) == Counter(ids), f"seed {seed}: killed after {lives} turns"

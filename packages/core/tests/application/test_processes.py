@@ -19,7 +19,7 @@ async def site(shared_store: Store, tmp_path: Path) -> AsyncIterator[Site]:
     """A place where several processes meet."""
     folder = tmp_path / "runs"
     folder.mkdir()
-    made = Site(shared_store, folder)
+    made = Site(shared_store.url, folder)
     yield made
     await made.end()
 
