@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ssl import SSLCertVerificationError
 from typing import Final
 
 from redis import exceptions
@@ -71,11 +72,25 @@ def unreachable(error: Exception, where: str) -> DriverError:
         return _unwelcome(error)
     if isinstance(error, UnsuitableServer):
         return IncompatibleStore(f"{where}: {error}")
+    if (doubt := _doubt(error)) is not None:
+        return IncompatibleStore(
+            f"the certificate of {where} is not to be trusted ({doubt}): name the file of the "
+            "authority that has signed it (ssl_ca_certs=), and the server as its certificate does"
+        )
     if isinstance(error, exceptions.ResponseError):  # to what a connection begins with
         found = refused(error, f"a connection to {where}")
         if isinstance(found, IncompatibleStore):
             return found
     return DriverUnavailable(f"no connection to {where}: {_text(error)}", maybe_applied=False)
+
+
+def _doubt(error: BaseException | None) -> str | None:
+    """Return what is wrong with a certificate, if that was the reason of an error."""
+    while error is not None:
+        if isinstance(error, SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__  # the library does not name the cause
+    return None
 
 
 def _unwelcome(error: Exception) -> IncompatibleStore:
