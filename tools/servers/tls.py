@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -75,20 +76,24 @@ def _text(certificate: x509.Certificate) -> bytes:
 
 
 class TlsFront:
-    """Takes encrypted connections on a port of its own, and passes their content on to a server."""
+    """Takes encrypted connections on a port of its own, and passes their content on to a server.
 
-    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+    Clients of PostgreSQL first ask in the clear whether a server can be spoken to like that: then
+    `asked` is their request, and the answer is yes.
+    """
+
+    def __init__(self, port: int, context: ssl.SSLContext, *, asked: bytes = b"") -> None:
         self._behind = port
         self._context = context
+        self._asked = asked
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
         self.greeted = 0
         """How many connections were encrypted so far."""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(
-            self._serve, _ADDRESS, 0, ssl=self._context, ssl_handshake_timeout=10
-        )
+        at_once = None if self._asked else self._context
+        self._server = await asyncio.start_server(self._serve, _ADDRESS, 0, ssl=at_once)
         return self
 
     async def __aexit__(
@@ -111,20 +116,29 @@ class TlsFront:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.greeted += 1
         task = asyncio.current_task()
         assert task is not None
         self._links.add(task)
+        # Either side may end a connection, and so may the test.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await self._pass_all_on(reader, writer)
+        writer.transport.abort()
+        self._links.discard(task)
+
+    async def _pass_all_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if self._asked:
+            if await reader.readexactly(len(self._asked)) != self._asked:
+                return
+            writer.write(b"S")
+            await writer.start_tls(self._context)
+        self.greeted += 1
         there, here = await asyncio.open_connection(_ADDRESS, self._behind)
-        pumps = [_pass_on(reader, here), _pass_on(there, writer)]
         try:
-            await asyncio.gather(*pumps)
-        except (ConnectionError, asyncio.CancelledError):
-            pass  # either side may end it, and so may the test
+            await asyncio.gather(_pass_on(reader, here), _pass_on(there, writer))
         finally:
             here.transport.abort()
-            writer.transport.abort()
-            self._links.discard(task)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ssl import SSLCertVerificationError
 from typing import Final
 
 import asyncpg
@@ -79,6 +80,12 @@ def translated(error: Exception, schema: str) -> DriverError:
 
 def unreachable(error: Exception, schema: str) -> StokerError:
     """Return what to raise when there was no connection to send anything on."""
+    if isinstance(error, SSLCertVerificationError):  # which is a ValueError too
+        return IncompatibleStore(
+            f"the certificate of the server is not to be trusted ({error.verify_message}): name the "
+            "file of the authority that has signed it (sslrootcert=), and the server as its "
+            "certificate does"
+        )
     if isinstance(error, ValueError):
         return InvalidInput(f"the URL of the server is wrong: {error}")
     if getattr(error, "sqlstate", None) in _UNKNOWN_SETTING:
