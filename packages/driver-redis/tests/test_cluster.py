@@ -144,6 +144,32 @@ async def test_without_one_node_the_others_serve_and_it_comes_back(
     assert await insist(driver, JobKey(away, "1")) is JobState.READY
 
 
+async def test_without_the_node_of_the_names_queues_that_are_known_get_jobs(
+    driver: RedisDriver, cluster: ValkeyCluster, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for node in cluster.nodes:
+        node.ask("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    names = cluster.owner(key_slot(names_key(prefix)))
+    owners = {queue: cluster.owner(key_slot(queue.encode())) for queue in QUEUES}
+    known, other = [queue for queue in QUEUES if owners[queue] is not names][:2]
+    await driver.enqueue([job(known)])
+    await asyncio.to_thread(names.kill)
+    assert await insist(driver, JobKey(known, "1")) is JobState.READY
+    # A new connection may lead to a server that has forgotten: names are noted again.
+    owners[known].ask("CLIENT", "KILL", "TYPE", "NORMAL")
+    for number in ("2", "3"):
+        [answer] = await driver.enqueue([job(known, number)])
+        assert answer.status is EnqueueStatus.INSERTED
+    assert "cannot be noted again yet" in caplog.text
+    # Of a queue that is new, nobody would know.
+    await partly(driver, [job(other)])
+    assert await driver.states([JobKey(other, "1")]) == [None]
+    await asyncio.to_thread(names.start)
+    await asyncio.to_thread(cluster._wait)
+    await driver.enqueue([job(other)])
+    assert set(await driver.queues()) == {known, other}
+
+
 async def insist(driver: RedisDriver, key: JobKey) -> JobState | None:
     """Ask until the cluster has calmed down."""
     async with asyncio.timeout(20):

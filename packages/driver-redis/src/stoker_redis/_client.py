@@ -76,6 +76,11 @@ class Client:
         return self._process != os.getpid()
 
     @property
+    def is_cluster(self) -> bool:
+        """Whether keys are on several nodes, of which one may be away."""
+        return self._nodes.is_cluster
+
+    @property
     def opened(self) -> int:
         """How many connections were opened so far: a new one may lead to a server that has lost
         what was the last to be written."""

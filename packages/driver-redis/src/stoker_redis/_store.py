@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from stoker.errors import DriverError, IncompatibleStore
+from stoker.errors import DriverError, DriverUnavailable, IncompatibleStore
 from stoker.job import JobKey
 from stoker_redis._client import Call, Client
 from stoker_redis._keys import Keys, names_key, version_key
@@ -34,6 +34,10 @@ class Store:
         self.client = client
         self._keys: dict[str, Keys] = {}
         self._registered: set[str] = set()
+        self._known: set[str] = set()
+        """What was registered once, by whatever connection."""
+        self._is_behind = False
+        """Whether some of that waits to be registered again."""
         self._opened = 0
 
     def keys(self, queue: str) -> Keys:
@@ -116,10 +120,29 @@ class Store:
         if not new:
             return
         names = [queue.encode() for queue in new]
-        await self.client.call(_REGISTER, [names_key(self.client.prefix)], names)
-        if len(self._registered) >= _MOST_QUEUES:
+        try:
+            await self.client.call(_REGISTER, [names_key(self.client.prefix)], names)
+        except DriverUnavailable as error:
+            if not self._may_go_on_without(new):
+                raise
+            if not self._is_behind:
+                _log.warning("names of queues that are known cannot be noted again yet: %s", error)
+            self._is_behind = True
+            return
+        self._is_behind = False
+        if len(self._known) >= _MOST_QUEUES:
             self._registered.clear()
+            self._known.clear()
         self._registered.update(new)
+        self._known.update(new)
+
+    def _may_go_on_without(self, queues: Iterable[str]) -> bool:
+        """Return whether the node of the names may be away when these queues get something.
+
+        In a cluster theirs may be well. They were noted once; should that node have lost them, they
+        are not listed until an enqueue finds it back. Their jobs run: workers know their queues.
+        """
+        return self.client.is_cluster and self._known.issuperset(queues)
 
 
 def grouped(queues: Iterable[str]) -> dict[str, list[int]]:
