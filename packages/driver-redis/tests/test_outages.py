@@ -18,6 +18,7 @@ from stoker_redis import RedisDriver
 from stoker_redis._connection import Settings, talk
 from stoker_redis._errors import translated, unreachable
 from stoker_redis._pool import Pool
+from stoker_redis._scripts import Script
 
 KEY = JobKey("q", "1")
 JOB = NewJob(KEY, "a.b", nonce="1")
@@ -115,6 +116,32 @@ async def test_a_server_that_is_busy_with_a_script_refuses(
         await endless
 
 
+async def test_a_script_that_an_operator_kills_has_done_nothing_and_may_be_tried_again(
+    driver: RedisDriver, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await driver.enqueue([JOB])
+    with monkeypatch.context() as patched:
+        endless = "-- Keys: runs\nwhile true do redis.call('HLEN', RUNS) end"
+        patched.setattr("stoker_redis._scripts._read", lambda _: endless)
+        patched.setattr("stoker_redis._inspect._STATES", Script("states"))
+        stuck = asyncio.create_task(driver.states([KEY]))
+        async with asyncio.timeout(20):
+            while not await asyncio.to_thread(killed, server):
+                pass
+        with pytest.raises(DriverUnavailable, match="killed") as caught:
+            await stuck
+    assert not caught.value.maybe_applied  # one that has written something cannot be killed
+    assert await driver.states([KEY]) == [JobState.READY]
+
+
+def killed(server: ValkeyServer) -> bool:
+    """Kill the script that is running, if one is."""
+    try:
+        return bool(server.ask("SCRIPT", "KILL"))
+    except exceptions.ResponseError:
+        return False
+
+
 async def failure(driver: RedisDriver) -> Exception | None:
     try:
         await driver.states([KEY])
@@ -132,6 +159,11 @@ async def failure(driver: RedisDriver) -> Exception | None:
         (exceptions.MasterDownError("down"), False),
         (exceptions.ResponseError("MISCONF cannot write"), False),
         (exceptions.ResponseError("NOREPLICAS not enough"), False),
+        (exceptions.ResponseError("Script killed by user with SCRIPT KILL. script: on 1."), False),
+        (
+            exceptions.ResponseError("Error running script: Script killed by user with ..."),
+            False,
+        ),
         (exceptions.ConnectionError("closed"), True),
         (exceptions.TimeoutError("slow"), True),
         (OSError("reset"), True),

@@ -35,11 +35,14 @@ _NOT_DONE_CODES: Final = (
 )
 """A script is refused with these before it has written anything, and may be taken later."""
 
+_KILLED: Final = "Script killed by user"
+"""An operator has ended a script (SCRIPT KILL): it has not written anything, or it could not be."""
+
 
 def refused(error: exceptions.ResponseError, what: str) -> DriverError:
     """Return what to raise when the server answered with an error."""
     text = str(error)
-    if isinstance(error, _NOT_DONE) or text.startswith(_NOT_DONE_CODES):
+    if isinstance(error, _NOT_DONE) or text.startswith(_NOT_DONE_CODES) or _KILLED in text:
         return DriverUnavailable(f"the server refuses {what} for now: {text}", maybe_applied=False)
     if isinstance(error, exceptions.NoPermissionError):
         return IncompatibleStore(
