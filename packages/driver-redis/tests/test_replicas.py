@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from stoker.driver import EnqueueStatus, JobKey, JobState, NewJob
+from stoker.driver import EnqueueStatus, JobKey, JobState, NewJob, Want
 from stoker.errors import DriverUnavailable
-from stoker_redis import _nodes
+from stoker_redis import RedisDriver, _nodes
 
 KEY = JobKey("q", "1")
 JOB = NewJob(KEY, "a.b", nonce="1")
@@ -47,3 +48,18 @@ async def test_without_enough_replicas_a_job_is_stored_and_its_enqueue_fails(
         assert caught.value.maybe_applied
     careless = await connect()
     assert (await careless.enqueue([JOB]))[0].status is EnqueueStatus.INSERTED
+
+
+async def test_a_server_that_has_to_have_replicas_takes_no_job_without_them(
+    driver: RedisDriver, settings: Change
+) -> None:
+    await driver.enqueue([JOB])
+    settings("min-replicas-to-write", "1")
+    for call in (
+        driver.enqueue([NewJob(JobKey("q", "2"), "a.b")]),
+        driver.claim([Want("q", 1)], worker="w", lease=timedelta(minutes=1)),
+    ):
+        with pytest.raises(DriverUnavailable, match="NOREPLICAS") as caught:
+            await call
+        assert not caught.value.maybe_applied
+    assert await driver.states([KEY, JobKey("q", "2")]) == [JobState.READY, None]
