@@ -79,6 +79,66 @@ async def test_a_delayed_job_becomes_ready_at_its_time_and_the_fetcher_is_told()
     await promoter.stop()
 
 
+class Answers:
+    """A store that gives the answers of a list to promotes, and what happened in order."""
+
+    def __init__(self, *answers: Promoted) -> None:
+        self.answers = list(answers)
+        self.seen: list[str] = []
+
+    async def promote(self, *_: Any, **__: Any) -> Promoted:
+        self.seen.append("promote")
+        return self.answers.pop(0) if self.answers else Promoted(0, None)
+
+    async def sleep(self, _: float) -> None:
+        self.seen.append("pause")
+
+
+async def test_a_promote_that_came_too_early_is_repeated_at_once_and_pauses_only_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = Promoted(0, timedelta(0))
+    store = Answers(left, left, left, Promoted(1, timedelta(0)), left)
+    driver: Any = store
+    monkeypatch.setattr(
+        "stoker.worker.promote.asyncio", SimpleNamespace(sleep=store.sleep, Event=asyncio.Event)
+    )
+    promoter = Promoter(make_site(SpyDriver()), Link(driver, Random(1)), lambda: None)
+    promoter.start(never)
+    promoter.learn(timedelta(0))
+    await until(lambda: store.seen.count("promote") == 6)
+    await promoter.stop()
+    # The fourth has moved one, and so the fifth is the first again.
+    once = ["promote", "promote", "pause", "promote", "pause", "promote", "promote", "promote"]
+    assert store.seen == once
+
+
+async def test_the_promoter_does_not_go_by_the_clock_of_the_loop_which_may_be_coarse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Answers()
+    driver: Any = store
+    now = [7.0]
+    waits: list[float | None] = []
+
+    async def waited(_: asyncio.Event, seconds: float | None) -> bool:
+        waits.append(seconds)
+        if seconds is None:
+            await asyncio.Event().wait()
+        now[0] += 0.25  # the timer is early, and the loop's clock has hardly moved
+        return False
+
+    monkeypatch.setattr("stoker.worker.promote.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("stoker.worker.promote.set_within", waited)
+    promoter = Promoter(make_site(SpyDriver()), Link(driver, Random(1)), lambda: None)
+    promoter.learn(timedelta(seconds=0.5))
+    promoter.start(never)
+    await until(lambda: None in waits)
+    await promoter.stop()
+    assert waits == [0.5, 0.25, None]
+    assert store.seen == ["promote"]
+
+
 class Beats:
     """A heartbeat that counts."""
 

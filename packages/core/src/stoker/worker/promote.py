@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -16,7 +17,8 @@ __all__ = ["Promoter"]
 
 _LIMIT: Final = 1_000
 _SHORTEST_PAUSE: Final = 0.02
-"""Between promotes that moved nothing although something was due: someone else is at it."""
+"""Before a third promote, when two moved nothing although something was due: someone else is at it.
+One alone may have come a moment before the job was due."""
 
 
 class Promoter(Service):
@@ -41,26 +43,29 @@ class Promoter(Service):
         """Take note of when the earliest delayed job is due."""
         if due_in is None:
             return
-        due = asyncio.get_running_loop().time() + due_in.total_seconds()
+        due = time.monotonic() + due_in.total_seconds()
         if self._due is None or due < self._due:
             self._due = due
             self._moved_earlier.set()
 
     async def run(self) -> None:
         """Promote at every due time."""
-        loop = asyncio.get_running_loop()
+        left_before = False
         while True:
             self._moved_earlier.clear()
-            left = None if self._due is None else self._due - loop.time()
-            if left is None or left > 0:
-                await set_within(self._moved_earlier, left)
+            # Not by the loop's clock: that of uvloop stands still for a millisecond.
+            wait = None if self._due is None else self._due - time.monotonic()
+            if wait is None or wait > 0:
+                await set_within(self._moved_earlier, wait)
                 continue
             self._due = None
             promoted = await self._link.call("promote", self._promote)
             if promoted.count:
                 self._promoted()
-            elif promoted.next_due_in == timedelta(0):
+            left_due = not promoted.count and promoted.next_due_in == timedelta(0)
+            if left_due and left_before:
                 await asyncio.sleep(_SHORTEST_PAUSE)
+            left_before = left_due
             self.learn(promoted.next_due_in)
 
     async def _promote(self) -> Promoted:
