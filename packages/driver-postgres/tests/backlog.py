@@ -90,7 +90,6 @@ CALLS: Final[Mapping[str, Call]] = {
     "extend": Call((_NOW, _HOUR, *_RUNS, _NULLS, [], []), 2_000),
     "classify": Call(_RUNS, 600),
     "promote": Call((_NOW + 10 * EACH * 10**6, ["letters"], 100, "none"), 2_000),
-    "next_due": Call((_NOW, ["letters"]), 20),
     "reap": Call((_NOW + _HOUR, ["letters"], 100, 0, b"{}", "none"), 2_500),
     "get": Call((_QUEUES, _ids("running")), 600),
     "states": Call((_QUEUES, _ids("running")), 600),

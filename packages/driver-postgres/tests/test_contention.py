@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -21,6 +22,7 @@ from stoker.driver import (
     Lease,
     NewJob,
     Outcome,
+    Promoted,
     Retry,
     Settlement,
     SettleStatus,
@@ -32,6 +34,7 @@ from stoker_postgres import PostgresDriver
 
 LEASE = timedelta(minutes=1)
 NOW = After(timedelta(0))
+NOON = datetime(2031, 3, 14, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -182,3 +185,17 @@ async def test_the_core_tries_again_after_a_deadlock(
         await handle.result(timeout=30)
     assert runs == [7]
     assert await raw.fetchval(f"select last_value from {schema}.attempts") > 2
+
+
+async def test_a_promote_says_that_a_due_job_is_left_which_somebody_holds(
+    driver: PostgresDriver, schema: str, other: Any
+) -> None:
+    soon = [replace(job(name), run_at=After(timedelta(0.0001))) for name in ("1", "2")]
+    await driver.enqueue([*soon, replace(job("3"), run_at=After(timedelta(1)))], now=NOON)
+    later = NOON + timedelta(hours=12)
+    async with other.transaction():
+        await other.execute(f"select from {schema}.jobs where id = '1' for update")
+        promoted = await driver.promote(["q"], limit=10, now=later)
+        assert promoted == Promoted(1, timedelta(0))
+    promoted = await driver.promote(["q"], limit=10, now=later)
+    assert promoted == Promoted(1, timedelta(hours=12))

@@ -16,9 +16,7 @@ __all__ = ["promote", "purge", "reap"]
 async def promote(db: Statements, queues: Sequence[str], limit: int, now: int | None) -> Promoted:
     """Make up to `limit` due jobs of each queue ready."""
     names = list(dict.fromkeys(queues))
-    promoted = (await db.rows("promote", now, names, limit, db.channel))[0][0]
-    # A statement of its own: the one above sees the jobs that it has promoted as scheduled.
-    due_in = (await db.rows("next_due", now, names))[0][0]
+    promoted, due_in = (await db.rows("promote", now, names, limit, db.channel))[0]
     return Promoted(promoted, None if due_in is None else span(due_in))
 
 
