@@ -1,14 +1,16 @@
-"""A settlement that finds its lease changed each time ends, and says what is known."""
+"""What becomes of a settlement that is overtaken each time, and of the results of a batch."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from stoker.driver import Complete, Settlement
+from stoker.driver import Complete, NewJob, Settlement, Want
 from stoker.errors import DriverUnavailable
 from stoker.job import JobKey, JobState, Token
+from stoker_postgres import PostgresDriver
 from stoker_postgres._settle import settle
 
 
@@ -35,3 +37,18 @@ async def test_a_settlement_that_is_always_overtaken_is_given_back_to_the_caller
         await settle(db, [item], None)
     assert caught.value.maybe_applied
     assert 1 < db.tries < 100
+
+
+async def test_of_a_batch_of_completions_each_keeps_its_result_also_one_of_no_bytes(
+    driver: PostgresDriver,
+) -> None:
+    keys = [JobKey("q", name) for name in ("1", "2", "3")]
+    for results in ([b"", None, None], [None, None, None], [None, b"[]", b""]):
+        await driver.enqueue([NewJob(key, "a.b") for key in keys])
+        claim = await driver.claim([Want("q", 3)], worker="w", lease=timedelta(minutes=1))
+        tokens = {lease.token.key: lease.token for lease in claim.leases}
+        ends = zip(keys, results, strict=True)
+        await driver.settle([Settlement(tokens[key], Complete(result)) for key, result in ends])
+        records = [record for record in await driver.get(keys) if record is not None]
+        assert [record.result for record in records] == results
+        await driver.remove(keys)

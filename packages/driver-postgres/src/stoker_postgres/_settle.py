@@ -124,6 +124,8 @@ async def _complete(
     db: Statements, items: Sequence[Settlement], now: int | None, idle: str | None
 ) -> list[int]:
     results = [item.outcome.result for item in items if isinstance(item.outcome, Complete)]
+    if results.count(None) == len(results):  # what an array is too short for is null
+        results = []
     tokens = _columns([item.token for item in items])
     return [row[0] for row in await db.rows("complete", now, *tokens, results, idle)]
 

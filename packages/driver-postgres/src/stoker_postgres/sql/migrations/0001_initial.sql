@@ -96,11 +96,14 @@ create table stoker.jobs (
     tags text[] collate "C",
     metadata jsonb,
     headers text,                                 -- JSON, never looked into
-    primary key (queue, id)
+    -- A claim and a settlement enter the next version of the row beside the one before. In a full
+    -- leaf each has to look for dead entries first, and to split the leaf if there are none.
+    primary key (queue, id) with (fillfactor = 70)
 ) with (
-    -- Room for the next version of a row on its own page: a heartbeat then touches no index, and a
-    -- claim or a settlement writes only what has changed to the log.
-    fillfactor = 50,
+    -- Room for the next version of a row on its own page, also if the claim has made it longer: a
+    -- heartbeat then touches no index, and a claim or a settlement writes only what has changed to
+    -- the log.
+    fillfactor = 40,
     -- Rows live for seconds. Dead ones have to go soon, however large the table is.
     -- An empty table keeps its pages: to give them back takes a lock that stops everybody, and a
     -- planner that believes in an empty table reads all of it when it is full again.
