@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 
@@ -48,27 +48,35 @@ class PayloadCodec(Generic[T]):
             valid = self._validate(payload)
         except Exception as error:
             raise InvalidPayload(f"the payload of {self._job} is not valid: {error}") from error
+        # To ask for pydantic's warnings takes longer than to write: that is left to what did not
+        # come back equal.
+        data = self._written(valid, warnings=False)
         try:
-            data = self._write(valid, by_alias=True, round_trip=True, warnings="error")
+            back = self._read(data)
+        except Exception as error:
+            self._written(valid, warnings="error")
+            raise InvalidPayload(
+                f"the payload of {self._job} is valid, but what is written of it as JSON is not: "
+                f"{error}"
+            ) from error
+        if back != valid:
+            self._written(valid, warnings="error")
+            if not self._is_same(back, valid):
+                raise InvalidPayload(
+                    f"the payload of {self._job} would not arrive as it is: a "
+                    f"{type(valid).__name__} comes back changed from JSON, as a "
+                    f"{type(back).__name__}. Annotate the handler with a type that tells all of it"
+                )
+        return valid, data
+
+    def _written(self, valid: T, *, warnings: Literal["error", False]) -> bytes:
+        try:
+            return self._write(valid, by_alias=True, round_trip=True, warnings=warnings)
         except Exception as error:
             raise InvalidPayload(
                 f"the payload of {self._job} cannot be written as JSON ({error}): use types that "
                 "pydantic can serialise, or pass a reference to the data"
             ) from error
-        try:
-            back = self._read(data)
-        except Exception as error:
-            raise InvalidPayload(
-                f"the payload of {self._job} is valid, but what is written of it as JSON is not: "
-                f"{error}"
-            ) from error
-        if back != valid and not self._is_same(back, valid):
-            raise InvalidPayload(
-                f"the payload of {self._job} would not arrive as it is: a "
-                f"{type(valid).__name__} comes back changed from JSON, as a "
-                f"{type(back).__name__}. Annotate the handler with a type that tells all of it"
-            )
-        return valid, data
 
     def _is_same(self, back: T, valid: T) -> bool:
         # Private attributes, and classes without an __eq__, are compared by what is written.
