@@ -43,6 +43,11 @@ class OnConflict(Enum):
     """Move a pending holder to the new job's `run_at`; nothing is inserted."""
 
 
+def _no_entries() -> dict[str, str]:
+    # To call `dict[str, str]` itself takes ten times as long.
+    return {}
+
+
 @value
 class Unique:
     """A key that at most one job of a queue holds at any `now`, under any race.
@@ -108,9 +113,9 @@ class NewJob:
     """Needs the capability `unique`."""
     tags: tuple[str, ...] = ()
     """A set of at most 100: the order is not kept, equal ones count once."""
-    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    metadata: Mapping[str, str] = field(default_factory=_no_entries)
     """At most 100 entries, as are headers."""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = field(default_factory=_no_entries)
     """Trace context, and what the core notes for itself."""
     nonce: str = ""
     """Names the request: the same id with the same nonce, if it is not empty, is the same
