@@ -28,7 +28,7 @@ def new_id() -> str:
         else:
             _last += 1
         number = _last
-    text = f"{_as_uuid(number):032x}"
+    text = _as_uuid(number).to_bytes(16).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

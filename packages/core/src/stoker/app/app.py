@@ -281,7 +281,9 @@ class Stoker(Lifecycle, Generic[A]):
 
     def _handle(self, entry: Entry, job: NewJob, answer: Enqueued) -> JobHandle[Any]:
         created = answer.status is EnqueueStatus.INSERTED
-        key = JobKey(job.key.queue[len(self.queue_prefix) :], answer.existing or job.key.id)
+        key = job.key
+        if self.queue_prefix or answer.existing:
+            key = JobKey(key.queue[len(self.queue_prefix) :], answer.existing or key.id)
         return JobHandle(self, entry, key, created=created)
 
     def _transactional(self) -> Transactional[Any]:
