@@ -17,6 +17,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from stoker_redis._deadline import Deadline
+
 __all__ = [
     "Address",
     "Command",
@@ -152,7 +154,7 @@ async def talk(link: Link, commands: Sequence[Command], seconds: float) -> list[
     # Its types take a tuple of one only.
     data = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type]
     try:
-        async with asyncio.timeout(seconds):
+        with Deadline(seconds):
             await _send(link, data)
             return [await _answer(link) for _ in commands]
     except BaseException:
