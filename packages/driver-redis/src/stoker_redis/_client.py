@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, Self
 
@@ -118,8 +118,15 @@ class Client:
         """
         if not calls:
             return []
-        with self._under_way():
+        self._check_loop()
+        self._in_flight += 1
+        self._idle.clear()
+        try:
             return await self._nodes.run(calls, self._replicas if confirmed else 0)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
 
     async def wait(self, queues: Sequence[str], timeout: timedelta) -> Wake:
         """Wait for a hint; the first wait for a queue only begins to keep them."""
@@ -138,18 +145,6 @@ class Client:
             async with asyncio.timeout(_GRACE_SECONDS):
                 await self._idle.wait()
         await self._nodes.close()
-
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
-        self._check_loop()
-        self._in_flight += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
 
     def _check_loop(self) -> None:
         if asyncio.get_running_loop() is not self._loop:

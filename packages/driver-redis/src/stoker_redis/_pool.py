@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from stoker.errors import DriverUnavailable
@@ -32,22 +31,33 @@ class Pool:
         """Connections come back only into the era that they were lent in."""
         self._closed = False
 
-    @asynccontextmanager
-    async def link(self) -> AsyncIterator[Link]:
-        """Borrow a connection.
+    def link(self) -> AbstractAsyncContextManager[Link]:
+        """Borrow a connection for the length of a block.
 
         Raises:
             DriverUnavailable: nobody answers, or all connections stay in use.
             IncompatibleStore: the server does not let the user in.
         """
+        return _Loan(self)
+
+    async def lend(self) -> Link:
+        """Lend a connection, to be given back by `take_back`."""
         await self._wait_for_room()
         try:
             link = await self._take()
-            self._lent[link] = self._era
-            try:
-                yield link
-            finally:
-                await self._take_back(link)
+        except BaseException:
+            self._room.release()
+            raise
+        self._lent[link] = self._era
+        return link
+
+    async def take_back(self, link: Link) -> None:
+        """Keep a connection for the next, or close it."""
+        try:
+            if self._lent.pop(link) == self._era and link.is_connected:
+                self._idle.append(link)
+            else:
+                await end(link)
         finally:
             self._room.release()
 
@@ -103,8 +113,18 @@ class Pool:
         self.opened += 1
         return link
 
-    async def _take_back(self, link: Link) -> None:
-        if self._lent.pop(link) == self._era and link.is_connected:
-            self._idle.append(link)
-        else:
-            await end(link)
+
+class _Loan:
+    """What `asynccontextmanager` would make of a generator, in a third of the time."""
+
+    __slots__ = ("_link", "_pool")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Link:
+        self._link = link = await self._pool.lend()
+        return link
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.take_back(self._link)
