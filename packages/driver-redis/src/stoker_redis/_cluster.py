@@ -119,14 +119,13 @@ class Cluster:
             await pool.close()
 
     async def _run(self, slot: int, calls: Sequence[Call], replicas: int) -> list[Any]:
-        names = names_of(calls)
         owner, asking = await self._owner(slot), False
         answers: list[Any] = [None] * len(calls)
         todo = list(range(len(calls)))
         for _ in range(_MOST_REDIRECTS):
             part = [calls[place] for place in todo]
             try:
-                found = await self._try(owner, part, replicas, names, asking=asking)
+                found = await self._try(owner, part, replicas, asking=asking)
             except DriverError as error:
                 found = [error] * len(part)
             for place, answer in zip(todo, found, strict=True):
@@ -134,7 +133,7 @@ class Cluster:
             # Those that were redirected have not run; the others are not to run again.
             todo = [place for place in todo if isinstance(answers[place], AskError)]
             if not todo:
-                return with_errors(answers, names)
+                return with_errors(answers, calls)
             direction = answers[todo[0]]
             asking = _is_ask(direction)
             owner = self._mapped(direction.host, direction.port, owner)
@@ -142,10 +141,10 @@ class Cluster:
             f"the nodes of the cluster disagree about who has slot {slot}", maybe_applied=False
         )
         answers = [lost if isinstance(answer, AskError) else answer for answer in answers]
-        return with_errors(answers, names)
+        return with_errors(answers, calls)
 
     async def _try(
-        self, owner: Address, calls: Sequence[Call], replicas: int, names: str, *, asking: bool
+        self, owner: Address, calls: Sequence[Call], replicas: int, *, asking: bool
     ) -> list[Any]:
         """Run scripts on a node; refusals are among the answers."""
         pool = self._pool(owner)
@@ -161,7 +160,7 @@ class Cluster:
         except FAILURES as error:
             self._is_stale = True
             await pool.forget()
-            raise translated(error, names) from error
+            raise translated(error, names_of(calls)) from error
         # A slot that is on its way (ASK) still belongs to this node.
         if any(isinstance(answer, ResponseError) and not _is_ask(answer) for answer in answers):
             self._is_stale = True

@@ -92,7 +92,6 @@ class Single:
 
     async def run(self, calls: Sequence[Call], replicas: int = 0) -> list[Any]:
         """Run scripts in one round trip and return their answers."""
-        names = names_of(calls)
         async with self._pool.link() as link:
             try:
                 answers = await exchange(link, calls)
@@ -100,10 +99,10 @@ class Single:
                     await confirm(link, calls, replicas)
             except FAILURES as error:
                 await self._pool.forget()
-                raise translated(error, names) from error
+                raise translated(error, names_of(calls)) from error
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             await self._pool.forget()  # another server is the primary now
-        return with_errors(answers, names)
+        return with_errors(answers, calls)
 
     async def greet(self) -> Link:
         """Connect for the first time."""
@@ -127,8 +126,11 @@ def names_of(calls: Sequence[Call]) -> str:
     return ", ".join({call.script.name: None for call in calls})
 
 
-def with_errors(answers: Sequence[Any], names: str) -> list[Any]:
+def with_errors(answers: list[Any], calls: Sequence[Call]) -> list[Any]:
     """Return the answers, with what to raise in the place of each refusal."""
+    if not any(isinstance(answer, ResponseError) for answer in answers):
+        return answers
+    names = names_of(calls)
     return [
         _caused(refused(answer, names), answer) if isinstance(answer, ResponseError) else answer
         for answer in answers
