@@ -158,6 +158,12 @@ async def test_the_memory_of_many_jobs_is_given_back(driver: RedisDriver, raw: A
         assert taken <= before[name][1] + 512, f"{name} has grown"
 
 
+async def test_of_hints_a_few_are_kept(driver: RedisDriver, raw: Any) -> None:
+    for number in range(1_000):
+        await driver.enqueue([new(f"{number}")])
+    assert 1 <= await raw.xlen(Keys(driver._prefix, QUEUE).work) <= 200
+
+
 async def sizes(raw: Any, driver: RedisDriver) -> dict[str, tuple[int, int]]:
     """Return the entries and the bytes of each key of the queue."""
     count = {b"hash": raw.hlen, b"stream": raw.xlen, b"zset": raw.zcard}

@@ -20,7 +20,7 @@ the names of all queues, the workers that have announced themselves, and the ver
     unique         hash       by unique key: who holds it
     until          sorted set unique keys that are held for a time, by its end
     schedules      hash       by name: recurring jobs
-    work, cancel   streams    of one entry: hints for those who wait
+    work, cancel   streams    of a few entries: hints for those who wait
     ============== ========== =====================================================================
 """
 

@@ -97,6 +97,6 @@ if seen ~= meta[2] then
     redis.call('HSET', META, 'priorities', seen)
 end
 if not paused then
-    redis.call('XADD', WORK, 'MAXLEN', 1, '*', 'hint', '')
+    redis.call('XADD', WORK, 'MAXLEN', '~', 1, '*', 'hint', '')
 end
 return answers

@@ -8,5 +8,5 @@ if ARGV[1] == '1' then
 end
 redis.call('XLEN', WORK)  -- raises WRONGTYPE before anything is written
 redis.call('HDEL', META, 'paused')
-redis.call('XADD', WORK, 'MAXLEN', 1, '*', 'hint', '')
+redis.call('XADD', WORK, 'MAXLEN', '~', 1, '*', 'hint', '')
 return 0

@@ -81,8 +81,10 @@ local function write_runs()
     end
 end
 
+-- Tell those who wait. Only the last entry counts; the server may keep some hundred, since to delete
+-- exactly takes longer than all else that is done for it.
 local function hint(stream)
-    redis.call('XADD', stream, 'MAXLEN', 1, '*', 'hint', '')
+    redis.call('XADD', stream, 'MAXLEN', '~', 1, '*', 'hint', '')
 end
 
 -- Store what has changed, after everything was read.
