@@ -53,8 +53,8 @@ DEFECTS: Final[dict[str, Defect]] = {
     "a claim leaves the entry in its stream": Defect(
         "CLM-04",
         "claim.lua",
-        "redis.call('XDEL', stream, unpack(taken))",
-        "local _ = taken",
+        "redis.call('XTRIM', stream, 'MINID', time .. '-' .. number + 1)",
+        "local _ = time",
     ),
     "a lease is written by the first extend": Defect(
         "CLM-09", "claim.lua", "redis.call('ZADD', LEASES, unpack(leases))", "local _ = leases"
@@ -63,7 +63,7 @@ DEFECTS: Final[dict[str, Defect]] = {
         "ENQ-08", "enqueue.lua", "stream, '*'", "stream, 'MAXLEN', 500, '*'"
     ),
     "the epoch is the attempt": Defect(
-        "FNC-10", "claim.lua", "attempt + 1, epoch, now", "attempt + 1, attempt + 1, now"
+        "FNC-10", "claim.lua", "attempt + 1, epoch)", "attempt + 1, attempt + 1)"
     ),
     "the epoch counter is lost with the tail": Defect(
         "RST-03",
