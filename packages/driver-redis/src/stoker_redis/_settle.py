@@ -66,11 +66,12 @@ async def settle(store: Store, items: Sequence[Settlement], now: int | str) -> l
 def _settle_args(items: Sequence[Settlement]) -> list[bytes]:
     """Return settlements as `lua/settle.lua` reads them."""
     heads: list[bytes] = []
+    ids: list[bytes] = []
     args: list[bytes] = []
     for item in items:
         kind, body, parks, time = _parts(item.outcome)
         logs = item.logs[-_NEWEST_LOGS:] if item.logs else ()
-        args.append(item.token.key.id.encode())
+        ids.append(item.token.key.id.encode())
         if body is not None:
             args.append(body)
         if item.progress is not None:
@@ -87,7 +88,7 @@ def _settle_args(items: Sequence[Settlement]) -> list[bytes]:
                 len(logs),
             )
         )
-    return [b"".join(heads), *args]
+    return [b"".join(heads), *ids, *args]
 
 
 _NEVER: Final = (0, 0)

@@ -4,31 +4,18 @@
 -- Flags: allow-oom
 -- Arguments: now or nothing; a head for each settlement, packed one after the other: its epoch, its
 -- kind, whether an outcome has a body (result, error or reason), a progress is reported, the job is
--- parked, when (as `resolve` takes it), and how many logs there are; then for each its id, its
--- body, its progress, its logs, as far as they are there.
+-- parked, when (as `resolve` takes it), and how many logs there are; then the id of each; then for
+-- each its body, its progress, its logs, as far as they are there.
 -- Answers for each what became of it (APPLIED and so on) times 10, and the state it led to.
 
 local HEAD, HEAD_SIZE = '<i8BBBBBi8B', 22
 local COMPLETE, RETRY, FAIL, RELEASE, SNOOZE, ABANDON = 1, 2, 3, 4, 5, 6
 local APPLIED, ALREADY, STALE, GONE = 10, 20, 30, 40
 
-local items, ids = {}, {}
+local now = clock(ARGV[1])
+local count = #ARGV[2] / HEAD_SIZE
+local ids = {unpack(ARGV, 3, 2 + count)}
 local texts = {}  -- the runs, by id, as they were read or are to be written
-local at = 3
-for first = 1, #ARGV[2], HEAD_SIZE do
-    local epoch, kind, has_body, has_progress, parks, mode, value, logs =
-        struct.unpack(HEAD, ARGV[2], first)
-    local body_at = at + 1
-    local progress_at = body_at + has_body
-    local logs_at = progress_at + has_progress
-    items[#items + 1] = {
-        id = ARGV[at], epoch = epoch, kind = kind, parks = parks == 1, mode = mode, value = value,
-        body = has_body == 1 and ARGV[body_at], progress = has_progress == 1 and ARGV[progress_at],
-        first_log = logs_at, last_log = logs_at + logs - 1,
-    }
-    ids[#ids + 1] = ARGV[at]
-    at = logs_at + logs
-end
 
 -- Let a job wait for another run, unless its cancel was requested during this one.
 local function come_back(run, item, now)
@@ -90,19 +77,22 @@ local function report(run, item)
     end
 end
 
+-- What a plain completion puts into a run.
+local steps, times = string.char(COMPLETED, COMPLETE, COMPLETED), struct.pack('<i8i8', now, NONE)
+
 -- Complete a job to which nothing else happened, as most are, without unpacking its run. Answer
 -- nothing for others.
-local function complete(item, text, now)
+local function complete(id, text, token, result)
     local state, holds, epoch = struct.unpack('<BxxBxxxxxxi8', text)
-    if state ~= RUNNING or epoch ~= item.epoch or holds == 1 then
+    if state ~= RUNNING or epoch ~= token or holds == 1 then
         return nil
     end
-    local has_progress, has_reason = struct.unpack('<BB', text, FLAGS_START + 3)
+    local has_progress, has_reason = string.byte(text, FLAGS_START + 3, FLAGS_START + 4)
     local errors, logs = struct.unpack('<I4I4', text, COUNTS_START)
     if has_progress + has_reason + errors + logs > 0 then
         return nil
     end
-    local id, age = item.id, struct.unpack('<i8', text, KEEP_START)
+    local age = struct.unpack('<i8', text, KEEP_START)
     write('ZREM', LEASES, id)
     if age == 0 then
         write('HDEL', RUNS, id)
@@ -116,28 +106,19 @@ local function complete(item, text, now)
     else
         write('ZADD', AGING[COMPLETED], digits(now + age), id)
     end
-    if item.body then
-        write('HSET', REPORTS, 'r:' .. id, item.body)
+    if result then
+        write('HSET', REPORTS, 'r:' .. id, result)
     end
-    text = struct.pack('<BBB', COMPLETED, COMPLETE, COMPLETED)
-        .. string.sub(text, 4, CLAIM_END)
-        .. struct.pack('<i8i8', now, NONE)
-        .. string.sub(text, FLAGS_START, FLAGS_START + 1)
-        .. string.char(item.body and 1 or 0)
+    text = steps .. string.sub(text, 4, CLAIM_END) .. times
+        .. string.sub(text, FLAGS_START, FLAGS_START + 1) .. (result and '\1' or '\0')
         .. string.sub(text, FLAGS_START + 3)
     write('HSET', RUNS, id, text)
     texts[id] = text
     return APPLIED + COMPLETED
 end
 
-local function settle(item, now)
-    local text = texts[item.id]
-    local is_plain = item.kind == COMPLETE and not item.progress and item.last_log < item.first_log
-    local answer = text and is_plain and not runs[item.id] and complete(item, text, now)
-    if answer then
-        return answer
-    end
-    local run = have(item.id, text)
+local function settle(item)
+    local run = have(item.id, texts[item.id])
     if not run or run[DELETED] then
         return GONE
     elseif run[EPOCH] ~= item.epoch then
@@ -156,10 +137,23 @@ load_meta()
 for n, text in ipairs(read_fields(RUNS, ids)) do
     texts[ids[n]] = text
 end
-local now = clock(ARGV[1])
 local answers = {}
-for n, item in ipairs(items) do
-    answers[n] = settle(item, now)
+local at = 3 + count
+for n, id in ipairs(ids) do
+    local epoch, kind, has_body, has_progress, parks, mode, value, logs =
+        struct.unpack(HEAD, ARGV[2], (n - 1) * HEAD_SIZE + 1)
+    local body, text = has_body == 1 and ARGV[at], texts[id]
+    local progress_at = at + has_body
+    local logs_at = progress_at + has_progress
+    at = logs_at + logs
+    if kind == COMPLETE and at == progress_at and text and not runs[id] then
+        answers[n] = complete(id, text, epoch, body)
+    end
+    answers[n] = answers[n] or settle({
+        id = id, epoch = epoch, kind = kind, parks = parks == 1, mode = mode, value = value,
+        body = body, progress = has_progress == 1 and ARGV[progress_at],
+        first_log = logs_at, last_log = at - 1,
+    })
 end
 write_all()
 return answers

@@ -3,8 +3,13 @@
 
 local NOW, AFTER, AT = 0, 1, 2
 
+local last_number, last_digits  -- most are the same
+
 local function digits(number)
-    return string.format('%.0f', number)
+    if number ~= last_number then
+        last_number, last_digits = number, string.format('%.0f', number)
+    end
+    return last_digits
 end
 
 local function server_time()
