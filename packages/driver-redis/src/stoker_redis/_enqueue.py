@@ -48,9 +48,15 @@ async def enqueue(store: Store, jobs: Sequence[NewJob], now: int | str) -> list[
 
 
 def _call(store: Store, queue: str, jobs: Sequence[NewJob], now: int | str) -> Call:
-    is_plain = all(job.unique is None for job in jobs)
-    script = _ENQUEUE if is_plain else _ENQUEUE_UNIQUE
-    return store.call(script, queue, [now, *job_args(jobs)])
+    if any(job.unique is not None for job in jobs):
+        return store.call(_ENQUEUE_UNIQUE, queue, [now, *job_args(jobs)])
+    priorities = sorted({job.priority for job in jobs})
+    keys = store.keys(queue)
+    return Call(
+        _ENQUEUE,
+        [*keys.of(_ENQUEUE.keys), *keys.streams(priorities)],
+        [now, "".join(map(str, priorities)), *job_args(jobs)],
+    )
 
 
 def job_args(jobs: Sequence[NewJob]) -> list[bytes]:

@@ -26,6 +26,7 @@ the names of all queues, the workers that have announced themselves, and the ver
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from stoker.driver.checks import check_text
@@ -98,6 +99,11 @@ class Keys:
             endings = (ending for part in parts for ending in PARTS[part])
             chosen = self._chosen[parts] = [self._base + ending.encode() for ending in endings]
         return chosen
+
+    def streams(self, priorities: Iterable[int]) -> list[bytes]:
+        """Return the streams of ready jobs of some priorities."""
+        streams = self.of(("streams",))
+        return [streams[priority] for priority in priorities]
 
     def all(self) -> list[bytes]:
         """Return every key that the queue may have; the list must not be changed."""

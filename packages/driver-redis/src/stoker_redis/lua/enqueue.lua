@@ -1,19 +1,26 @@
 -- Store jobs without unique keys, each at most once. This is what enqueue_unique.lua does with
 -- them, but it is the one script that producers wait for job by job: so it has nothing that it does
 -- not need.
--- Keys: meta runs jobs ids due streams work
+-- Keys: meta runs jobs ids due work
 -- Uses: time layout priorities
--- Arguments: now or nothing; then each job, as lib/enqueue.lua says.
+-- Further keys: the stream of each of the priorities, and no other: each key costs.
+-- Arguments: now or nothing; the priorities of these jobs, as digits; then each job, as
+-- lib/enqueue.lua says.
 -- Answers number, reason and id of each that was not stored.
 
 local DUPLICATE = 1
+
+local STREAMS = {}
+for n = 1, #ARGV[2] do
+    STREAMS[tonumber(string.sub(ARGV[2], n, n))] = KEYS[6 + n]
+end
 
 local meta = redis.call('HMGET', META, 'paused', 'priorities')
 local paused, seen = meta[1], meta[2] or ''
 local now = clock(ARGV[1])
 
 local ids = {}
-for at = 2, #ARGV, 4 do
+for at = 3, #ARGV, 4 do
     ids[#ids + 1] = ARGV[at]
 end
 local existing = redis.call('HMGET', RUNS, unpack(ids))
@@ -25,11 +32,13 @@ local function is_resent(id, found, text)
 end
 
 -- Decide.
-local new, known, answers = {}, {}, {}
-local adds, due, jobs, places = {}, {}, {}, {}
+local at_once = struct.pack('<i8i8i8', now, now, now)
+local known, answers, count = {}, {}, 0
+local texts, times, streams, places = {}, {}, {}, {}  -- of each that is new; by stream
+local adds, due, jobs = {}, {}, {}
 for n, id in ipairs(ids) do
-    local at = 4 * n - 2
-    local text, found = ARGV[at + 1], existing[n]
+    local at = 4 * n - 1
+    local text, found, plan = ARGV[at + 1], existing[n], ARGV[at + 3]
     if known[id] or found and not is_resent(id, found, text) then
         answers[#answers + 1] = n
         answers[#answers + 1] = DUPLICATE
@@ -38,34 +47,34 @@ for n, id in ipairs(ids) do
         known[id] = true  -- the same request, sent again
     else
         known[id] = true
-        local run_at, stream = now, nil
-        if ARGV[at + 3] ~= '' then
-            local mode, value = struct.unpack('<Bi8', ARGV[at + 3])
+        count = count + 1
+        local run_at = now
+        if plan ~= '' then
+            local mode, value = struct.unpack('<Bi8', plan)
             run_at = resolve(mode, value, now)
         end
         if run_at > now then
             due[#due + 1] = digits(run_at)
             due[#due + 1] = id
+            times[count], streams[count] = struct.pack('<i8i8i8', now, run_at, NONE), false
         else
             local priority = string.byte(text, PRIORITY_START)
-            stream = STREAMS[priority]
+            local stream = STREAMS[priority]
             places[stream] = priority
+            times[count], streams[count] = at_once, stream
         end
-        new[#new + 1] = {id, text, run_at, stream}
-        jobs[#jobs + 1] = id
-        jobs[#jobs + 1] = ARGV[at + 2]
-        adds[#adds + 1] = 0
-        adds[#adds + 1] = id
+        texts[count] = text
+        jobs[2 * count - 1], jobs[2 * count] = id, ARGV[at + 2]
+        adds[2 * count - 1], adds[2 * count] = 0, id
     end
 end
-if #new == 0 then
+if count == 0 then
     return answers
 end
 
--- Look at the type of every key, before the first is written.
+-- Look at the type of every key but one, before that is written first: a hint does no harm.
 redis.call('HLEN', JOBS)
 redis.call('ZCARD', IDS)
-redis.call('XLEN', WORK)
 if #due > 0 then
     redis.call('ZCARD', DUE)
 end
@@ -74,18 +83,20 @@ for stream, priority in pairs(places) do
     seen = with_priority(seen, priority)
 end
 
--- Write. A new run has no place and no worker: two zeros at its end.
-local runs = {}
-for n, job in ipairs(new) do
-    local id, text, run_at, stream = job[1], job[2], job[3], job[4]
-    local state, ready_at, place = SCHEDULED, NONE, ''
+-- Write. A new run has no place and no worker, two zeros at its end, until it has entered a stream.
+if not paused then
+    redis.call('XADD', WORK, 'MAXLEN', '~', 1, '*', 'hint', '')
+end
+local scheduled, ready, runs = string.char(SCHEDULED), string.char(READY), {}
+for n = 1, count do
+    local id, text, stream = jobs[2 * n - 1], texts[n], streams[n]
+    local state, place = scheduled, ''
     if stream then
-        state, ready_at, place = READY, now, redis.call('XADD', stream, '*', 'id', id)
+        state, place = ready, redis.call('XADD', stream, '*', 'id', id)
     end
     runs[2 * n - 1] = id
-    runs[2 * n] = string.char(state) .. string.sub(text, 2, TIMES_START - 1)
-        .. struct.pack('<i8i8i8', now, run_at, ready_at) .. string.sub(text, KEEP_START, -3)
-        .. place .. '\0\0'
+    runs[2 * n] = state .. string.sub(text, 2, TIMES_START - 1) .. times[n]
+        .. string.sub(text, KEEP_START, -3) .. place .. '\0\0'
 end
 redis.call('HSET', RUNS, unpack(runs))
 redis.call('HSET', JOBS, unpack(jobs))
@@ -95,8 +106,5 @@ if #due > 0 then
 end
 if seen ~= meta[2] then
     redis.call('HSET', META, 'priorities', seen)
-end
-if not paused then
-    redis.call('XADD', WORK, 'MAXLEN', '~', 1, '*', 'hint', '')
 end
 return answers
