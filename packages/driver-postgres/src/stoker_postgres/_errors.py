@@ -82,8 +82,8 @@ def unreachable(error: Exception, schema: str) -> StokerError:
     """Return what to raise when there was no connection to send anything on."""
     if isinstance(error, SSLCertVerificationError):  # which is a ValueError too
         return IncompatibleStore(
-            f"the certificate of the server is not to be trusted ({error.verify_message}): name the "
-            "file of the authority that has signed it (sslrootcert=), and the server as its "
+            f"the certificate of the server is not to be trusted ({error.verify_message}): name "
+            "the file of the authority that has signed it (sslrootcert=), and the server as its "
             "certificate does"
         )
     if isinstance(error, ValueError):

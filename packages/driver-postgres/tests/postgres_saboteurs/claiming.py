@@ -124,7 +124,7 @@ class ReapReadsThenWrites(Changed):
     changes: ClassVar[Changes] = {
         "reap": (
             ("        for update skip locked\n", ""),
-            # All have looked before the first one writes: a statement sees what was there at its start.
+            # A statement sees what was there when it began: all have looked before one writes.
             ("clock_timestamp()) as now", "clock_timestamp()) as now, pg_sleep(0.2)"),
         )
     }
