@@ -17,7 +17,6 @@ __all__ = [
     "as_connection",
     "as_pool",
     "connect",
-    "create_pool",
     "is_connection",
     "is_pool",
 ]
@@ -75,10 +74,8 @@ class Pool(Protocol):
 
 
 class _Plain(asyncpg.Connection):  # type: ignore[misc] # a class without types
-    """A connection that is given back as it is, without a round trip to reset it.
-
-    The driver leaves nothing on a connection; where a user had it, it is reset by name.
-    """
+    """A connection of the driver's own. What is reset on it is up to the driver, which knows how it
+    is to be."""
 
     __slots__ = ()
 
@@ -86,15 +83,9 @@ class _Plain(asyncpg.Connection):  # type: ignore[misc] # a class without types
         return ""
 
 
-async def create_pool(dsn: str, **options: Any) -> Pool:
-    """Return an open pool of plain connections."""
-    pool = asyncpg.create_pool(dsn, connection_class=_Plain, **options)
-    return cast("Pool", await pool)
-
-
 async def connect(dsn: str, **options: Any) -> Connection:
-    """Return a connection of its own."""
-    return cast("Connection", await asyncpg.connect(dsn, **options))
+    """Return a connection of the driver's own."""
+    return cast("Connection", await asyncpg.connect(dsn, connection_class=_Plain, **options))
 
 
 def is_connection(candidate: object) -> bool:

@@ -34,6 +34,8 @@ class Block:
         try:
             await self._begin()
         except BaseException:
+            if self._given is None and self._connection is not None:
+                abandon(self._connection)  # its beginning may be under way still
             await self._give_back()
             raise
         return self._connection
@@ -109,10 +111,11 @@ class Block:
 
     async def _clean(self, connection: Connection) -> None:
         try:
-            if connection.is_in_transaction():  # it was not begun properly, or not ended
+            # One that is in a transaction was not begun properly, or not ended.
+            if connection.is_closed() or connection.is_in_transaction():
                 abandon(connection)
                 return
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._client.source.clean(connection)
-        except FAILURES:  # so it is too when the connection is closed
+        except FAILURES:
             abandon(connection)

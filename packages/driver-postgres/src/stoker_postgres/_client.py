@@ -20,7 +20,7 @@ from stoker_postgres._listener import Listener
 from stoker_postgres._source import Source, Users
 from stoker_postgres._sql import statement
 from stoker_postgres._statements import OnConnection, channel_of
-from stoker_postgres._transaction import RELEASE_SECONDS, abandon, transaction
+from stoker_postgres._transaction import RELEASE_SECONDS, abandon, calm, transaction
 
 __all__ = ["Client", "opened"]
 
@@ -116,8 +116,12 @@ class Client:
             connection = await self.acquire()
             try:
                 yield connection
-            except FAILURES as error:
-                raise translated(error, self.schema) from error
+            except BaseException as error:
+                # A statement that was given up, or cancelled, may still be running.
+                await calm(connection)
+                if isinstance(error, FAILURES):
+                    raise translated(error, self.schema) from error
+                raise
             finally:
                 await self.release(connection)
         finally:

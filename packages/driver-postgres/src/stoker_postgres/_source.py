@@ -7,6 +7,7 @@ from typing import Any, Final
 from stoker.errors import InvalidInput
 from stoker_postgres import _asyncpg
 from stoker_postgres._asyncpg import Connection, Pool
+from stoker_postgres._pool import OwnPool
 from stoker_postgres._schema import check_server
 
 __all__ = ["Own", "Source", "Users"]
@@ -68,9 +69,9 @@ class Own:
 
     async def open(self) -> Pool:
         """Return a pool with one open connection."""
-        return await _asyncpg.create_pool(
-            self.dsn, min_size=1, max_size=self.size, init=self._set_up, **self._options()
-        )
+        pool = OwnPool(self._set_up, self.size)
+        await pool.release(await pool.acquire())
+        return pool
 
     async def connect(self, _pool: Pool) -> Connection:
         """Return a connection for listening."""
@@ -86,7 +87,8 @@ class Own:
             await connection.execute(_PLAN_AS_USUAL)
 
     async def clean(self, connection: Connection) -> None:
-        """Undo what a user may have set on a connection."""
+        """Undo what a user may have left on a connection."""
+        await connection.reset()  # what asyncpg itself keeps: who listens
         if self.is_set_up:
             await connection.execute(f"{_RESET}; {_PLAN}")
 
@@ -98,10 +100,16 @@ class Own:
         """Close the pool at once; what runs on its connections fails."""
         pool.terminate()
 
-    async def _set_up(self, connection: Connection) -> None:
-        check_server(connection)
-        if self.is_set_up:
-            await connection.execute(_PLAN)
+    async def _set_up(self) -> Connection:
+        connection = await _asyncpg.connect(self.dsn, **self._options())
+        try:
+            check_server(connection)
+            if self.is_set_up:
+                await connection.execute(_PLAN)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import Final
 from stoker_postgres._asyncpg import Connection
 from stoker_postgres._errors import FAILURES
 
-__all__ = ["RELEASE_SECONDS", "abandon", "transaction"]
+__all__ = ["RELEASE_SECONDS", "abandon", "calm", "transaction"]
 
 RELEASE_SECONDS: Final = 5.0
 """How long a rollback, or the end of a cancelled statement, is waited for. Usually the server
@@ -34,15 +34,16 @@ async def transaction(connection: Connection, begin: str) -> AsyncIterator[None]
         yield
         await connection.execute("commit")
     except BaseException:
-        await _roll_back(connection)
+        await calm(connection, "rollback")
         raise
 
 
-async def _roll_back(connection: Connection) -> None:
+async def calm(connection: Connection, last: str = "select") -> None:
+    """Run a last statement, after which nothing is under way on a connection, or abandon it."""
     try:
         async with asyncio.timeout(RELEASE_SECONDS):
             if not connection.is_closed():
-                await connection.execute("rollback")
+                await connection.execute(last)
     except FAILURES:
         abandon(connection)
     except BaseException:  # cancelled a second time: the error of the block may be lost
