@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from stoker.driver import JobKey, NewJob, Unique
+from stoker_postgres._enqueue import _columns, _lines
 from stoker_postgres._sql import statement
 
 __all__ = ["CALLS", "EACH", "Call", "drain", "fill", "pages", "pages_of", "prepare"]
@@ -59,28 +62,21 @@ def _ids(state: str) -> list[str]:
     return [f"{state}{n:08}" for n in range(1, 101)]
 
 
-def _jobs(options: Sequence[str | None]) -> tuple[object, ...]:
-    """Return the parameters of an enqueue, with the options of each job."""
-    per_job = (
-        *("letters", None, "a.b", b"{}", "nonce", 4, 0, None, 1, 5, 1),  # `enqueue.sql` names them
-    )
-    columns = [[value] * len(options) for value in per_job]
-    columns[1] = [f"new{n}" for n in range(len(options))]
-    return (_NOW, "2s", "none", ["Wletters"], *columns, list(options))
-
-
-_KEYED: Final = [
-    json.dumps({"key": f"key{n}", "on_conflict": "keep", "until": "finish"}) for n in range(100)
+_HEAD: Final = (_NOW, "2s", "none", "Wletters")
+_NEW: Final = [
+    NewJob(JobKey("letters", f"new{n}"), "a.b", b"{}", nonce="nonce") for n in range(100)
 ]
+_KEYED: Final = [replace(job, unique=Unique(f"key{n}")) for n, job in enumerate(_NEW)]
 _QUEUES: Final = ["letters"] * 100
 _RUNS: Final = (_QUEUES, _ids("running"), list(range(1, 101)))
 _NULLS: Final = [None] * 100
 _SEARCH: Final = ("letters", None, 1_000, 100, ["failed"], *[None] * 6)
 
 CALLS: Final[Mapping[str, Call]] = {
-    "enqueue": Call(_jobs([None] * 100), 2_500),
+    "enqueue": Call((*_HEAD, *_lines(_columns(_NEW))), 2_500),
     "enqueue_existing": Call((_QUEUES, _ids("ready")), 600),
-    "enqueue_unique": Call(_jobs(_KEYED), 4_000),
+    "enqueue_one": Call((*_HEAD, *_lines(_columns(_NEW[:1]))), 60),
+    "enqueue_unique": Call((*_HEAD, *_columns(_KEYED)), 4_000),
     # The second queue has nothing, so that the claim comes short and looks for what is due.
     "claim": Call((_NOW, ["letters", "empty"], [100, 100], "worker-1", _HOUR), 2_000),
     "complete": Call((_NOW, *_RUNS, _NULLS, None), 3_000),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from stoker.driver import (
@@ -51,45 +51,47 @@ async def enqueue(
         hints: the queues whose workers are told when this is committed.
         patience: how long to wait for locks; `None` for as long as the connection says.
     """
-    parameters = (now, patience, db.channel, [f"W{queue}" for queue in hints], *_columns(jobs))
+    head = (now, patience, db.channel, "\n".join([f"W{queue}" for queue in hints]) or None)
+    columns = _columns(jobs)
     if any(job.unique is not None for job in jobs):
         answers = [_INSERTED] * len(jobs)
-        for number, status, existing in await db.rows("enqueue_unique", *parameters):
+        for number, status, existing in await db.rows("enqueue_unique", *head, *columns):
             answers[number - 1] = Enqueued(EnqueueStatus(status), existing)
         return answers
-    [(stored, places, _)] = await db.rows("enqueue", *parameters)
-    if len(stored) == len(jobs):
+    if len(jobs) == 1:
+        if await db.rows("enqueue_one", *head, *_lines(columns)):
+            return [_INSERTED]
+        return await _with_duplicates(db, jobs, set())
+    [(stored, queues, ids, _)] = await db.rows("enqueue", *head, *_lines(columns))
+    if stored == len(jobs):
         return [_INSERTED] * len(jobs)
-    inserted = set(stored)
-    return await _with_duplicates(
-        db, jobs, {at for at, place in enumerate(places) if place in inserted}
-    )
+    return await _with_duplicates(db, jobs, set(map(JobKey, queues, ids)))
 
 
 async def _with_duplicates(
-    db: Statements, jobs: Sequence[NewJob], inserted: set[int]
+    db: Statements, jobs: Sequence[NewJob], stored: set[JobKey]
 ) -> list[Enqueued]:
     """Tell requests that were sent again from ids that are taken.
 
     It takes a second statement: the first cannot see a job that was stored while it waited.
     """
-    keys = list({job.key for at, job in enumerate(jobs) if at not in inserted})
-    queues, ids = [key.queue for key in keys], [key.id for key in keys]
+    others = list({job.key for job in jobs} - stored)
+    queues, ids = [key.queue for key in others], [key.id for key in others]
     rows = await db.rows("enqueue_existing", queues, ids)
     nonces: dict[JobKey, str | None] = {JobKey(queue, id_): nonce for queue, id_, nonce in rows}
-    for at in inserted:
-        nonces.pop(jobs[at].key, None)  # stored by this very call: a second one is a duplicate
     answers: list[Enqueued] = []
-    for at, job in enumerate(jobs):
+    for job in jobs:
         is_resent = bool(job.nonce) and nonces.get(job.key) == job.nonce
-        answers.append(_INSERTED if at in inserted or is_resent else _DUPLICATE)
+        answers.append(_INSERTED if job.key in stored or is_resent else _DUPLICATE)
+        # Of one id the first is stored, or was before: a second one is a duplicate.
+        stored.discard(job.key)
         if is_resent:
             del nonces[job.key]
     return answers
 
 
 def _columns(jobs: Sequence[NewJob]) -> tuple[list[Any], ...]:
-    """Return the properties of jobs, an array for each, in the order of `enqueue.sql`."""
+    """Return the properties of jobs, a list for each, in the order of the statements."""
     times = [(0, None) if job.run_at is IMMEDIATELY else when(job.run_at) for job in jobs]
     return (
         [job.key.queue for job in jobs],
@@ -105,6 +107,25 @@ def _columns(jobs: Sequence[NewJob]) -> tuple[list[Any], ...]:
         [job.payload_version for job in jobs],
         [options_text(job) for job in jobs],
     )
+
+
+def _lines(columns: tuple[list[Any], ...]) -> Iterator[list[bytes] | str | None]:
+    """Return columns as texts of a line for each job, or of one line for all that are alike.
+
+    No text of a job has an end of line in it. A text takes a client a fraction of what an array
+    does, and most properties are the same for all jobs of a batch. Payloads stay as they are; no
+    text at all is sent for nonces that are the ids.
+    """
+    _, ids, _, payloads, nonces, *_ = columns
+    for column in columns:
+        if column is payloads:
+            yield payloads
+        elif column is nonces and nonces == ids:
+            yield None
+        else:
+            alike = column.count(column[0]) == len(column)
+            lines = column[:1] if alike else column
+            yield "\n".join(["" if entry is None else str(entry) for entry in lines])
 
 
 def options_text(job: NewJob | Definition) -> str | None:

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
 
 from postgres_saboteurs.base import Changed, Changes, saboteur
+from stoker.driver import Enqueued, EnqueueStatus, NewJob
+
+
+def _answered_by_id(jobs: Sequence[NewJob], answers: list[Enqueued]) -> list[Enqueued]:
+    stored = {job.key: answer for job, answer in zip(jobs, answers, strict=True) if _is_new(answer)}
+    return [stored.get(job.key, answer) for job, answer in zip(jobs, answers, strict=True)]
+
+
+def _is_new(answer: Enqueued) -> bool:
+    return answer.status is EnqueueStatus.INSERTED
 
 
 @saboteur("ENQ-03", "TXN-03")
 class AnswersById(Changed):
-    """The answer names the ids that were inserted: of two equal ones both are."""
+    """What was inserted is told by its id: of two equal ones both are."""
 
-    changes: ClassVar[Changes] = {
-        "enqueue": (
-            ("    returning place\n", "    returning queue, id\n"),
-            (
-                "array(select place from inserted)",
-                "array(select i.place from items as i join inserted using (queue, id))",
-            ),
-        )
-    }
+    async def enqueue(
+        self, jobs: Sequence[NewJob], *, now: datetime | None = None
+    ) -> list[Enqueued]:
+        return _answered_by_id(jobs, await super().enqueue(jobs, now=now))
+
+    async def enqueue_in(
+        self, connection: Any, jobs: Sequence[NewJob], *, now: datetime | None = None
+    ) -> list[Enqueued]:
+        return _answered_by_id(jobs, await super().enqueue_in(connection, jobs, now=now))
 
 
-_FIRST = """where items.n = (
-    select min(o.n) from items as o where (o.queue, o.id) = (items.queue, items.id)
-) order by"""
+_WRITES_OVER = (
+    "on conflict (queue, id) do nothing",
+    "on conflict (queue, id) do update set place = excluded.place",
+)
 
 
 @saboteur("ENQ-02", "ENQ-11")
@@ -33,12 +46,10 @@ class Upserts(Changed):
 
     changes: ClassVar[Changes] = {
         "enqueue": (
-            (
-                "on conflict (queue, id) do nothing",
-                "on conflict (queue, id) do update set place = excluded.place",
-            ),
-            ("order by items.queue", f"{_FIRST} items.queue"),
-        )
+            _WRITES_OVER,
+            ("    select i.queue", "    select distinct on (i.queue, i.id) i.queue"),
+        ),
+        "enqueue_one": (_WRITES_OVER,),
     }
 
 
@@ -48,17 +59,20 @@ class PlacesFollowTheLocks(Changed):
 
     changes: ClassVar[Changes] = {
         "enqueue": (
-            ("    from unnest(\n        $5", "    from (select * from unnest(\n        $5"),
-            ("more, n\n    )\n),", "more, n\n    ) order by u.queue, u.id) as u\n),"),
+            ("            nextval('stoker.places') as place,  -- in the order of the batch\n", ""),
+            ("i.place,", "nextval('stoker.places'),"),
         )
     }
+
+
+_NO_BOUND = ("set_config('lock_timeout', $2, true)", "$2")
 
 
 @saboteur("TXN-12")
 class WaitsForEver(Changed):
     """An enqueue sets no bound for its wait for a lock."""
 
-    changes: ClassVar[Changes] = {"enqueue": (("set_config('lock_timeout', $2, true)", "$2"),)}
+    changes: ClassVar[Changes] = {"enqueue": (_NO_BOUND,), "enqueue_one": (_NO_BOUND,)}
 
 
 _FREE = """if found and not exists (
@@ -109,13 +123,14 @@ class KeysExpireLate(Changed):
     functions: ClassVar[Changes] = {"take_key": (("expires_at <= moment", "expires_at < moment"),)}
 
 
+_FOLDED = ("on conflict (queue, id)", "on conflict (queue, lower(id))")
+
+
 @saboteur("ENQ-07")
 class CaseIsFolded(Changed):
     """Ids are compared as a collation does in which the case of letters does not matter."""
 
-    changes: ClassVar[Changes] = {
-        "enqueue": (("on conflict (queue, id)", "on conflict (queue, lower(id))"),)
-    }
+    changes: ClassVar[Changes] = {"enqueue": (_FOLDED,), "enqueue_one": (_FOLDED,)}
     script: ClassVar[str] = "create unique index on stoker.jobs (queue, lower(id))"
 
 

@@ -1,4 +1,5 @@
--- Store jobs of which some have a unique key: see the function. Parameters as of enqueue.sql.
+-- Store jobs of which some have a unique key: see the function. $1 to $4 as in enqueue.sql, and an
+-- array for each property.
 -- Answers number, status and the holder of the key for each job that was not inserted.
 with clock as materialized (
     select
@@ -6,7 +7,7 @@ with clock as materialized (
         case when $2::text is not null then set_config('lock_timeout', $2, true) end as patience
 ),
 hinted as materialized (
-    select count(pg_notify($3::text, hint)) from unnest($4::text[]) as hint
+    select count(pg_notify($3::text, hint)) from unnest(string_to_array($4, E'\n')) as hint
 )
 select done.number, done.status, done.existing
 from clock
