@@ -44,7 +44,7 @@ class Site:
         )
         self._processes.append(process)
         if command[0] == "work" and process.stdout is not None:
-            async with within(10):
+            async with within():
                 assert await process.stdout.readline() == b"ready\n"
         return process
 
@@ -159,5 +159,5 @@ class Trickle:
 
 async def ended(worker: asyncio.subprocess.Process) -> int:
     """Wait until a process has ended, and return how."""
-    async with within(10):
+    async with within():
         return await worker.wait()
