@@ -1,8 +1,8 @@
 """Run the tests of the packages on further interpreters, each in an environment of its own.
 
 The interpreters are named by path in STOKER_TEST_PYTHONS, separated by colons or spaces. What is
-about the repository, the suite's own proof or one more server, and not about Python, runs on the
-first interpreter only.
+about the repository, the suite's own proof or one more server, and not about Python, and what is
+marked as slow, runs on the first interpreter only.
 """
 
 import os
@@ -16,6 +16,7 @@ FOLDERS = [*sorted(ROOT.glob("packages/*")), ROOT / "conformance-tests"]
 NOT_HERE = [
     "packages/core/tests/test_typing.py",  # type checkers are told a version
     "conformance-tests/tests/test_saboteurs.py",
+    "packages/driver-postgres/tests/test_plans.py",
     "packages/driver-postgres/tests/test_saboteurs.py",
     "packages/driver-redis/tests/test_saboteurs.py",
 ]
@@ -49,7 +50,7 @@ def test_on(python: str, uv: str) -> None:
     tests = [folder / "tests" for folder in FOLDERS if (folder / "tests").is_dir()]
     ignored = [f"--ignore={path}" for path in NOT_HERE]
     pytest = executable.with_name("pytest")
-    run(pytest, "--numprocesses=2", "--dist=worksteal", *ignored, *tests)
+    run(pytest, "--numprocesses=2", "--dist=worksteal", "-m", "not slow", *ignored, *tests)
 
 
 def main() -> None:
