@@ -57,6 +57,18 @@ async def test_the_next_commit_that_tells_spares_the_statement(hints: Hints, sen
     assert sent.hints == []
 
 
+async def test_what_a_commit_under_way_will_tell_needs_no_statement(
+    hints: Hints, sent: Sent
+) -> None:
+    for _ in range(2):
+        with hints.with_commit_of({"q"}):
+            pass
+    moment_passes(hints)
+    with hints.with_commit_of({"q"}):
+        await hints.close()  # gives what is owed by now
+    assert sent.hints == []
+
+
 async def test_it_spares_only_its_own_queues(hints: Hints, sent: Sent) -> None:
     for _ in range(2):
         with hints.with_commit_of({"a", "b"}):
