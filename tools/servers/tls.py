@@ -20,6 +20,17 @@ __all__ = ["Authority", "TlsFront"]
 
 _ADDRESS: Final = "127.0.0.1"
 _DAY: Final = timedelta(days=1)
+_SIGNS: Final = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -29,8 +40,10 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        own = _certificate(self._name, self._key.public_key(), self._name).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        own = (
+            self._certificate(self._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_SIGNS, critical=True)
         )
         self.file = folder / f"{name}.pem"
         """The certificate of the authority, for those who are to trust it."""
@@ -40,7 +53,7 @@ class Authority:
         """Return what a server needs to prove that it has this address."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-        signed = _certificate(name, key.public_key(), self._name).add_extension(
+        signed = self._certificate(name, key.public_key()).add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
         )
         file = self._folder / f"{self.file.stem}-{address}.pem"
@@ -56,19 +69,24 @@ class Authority:
         context.load_cert_chain(file)
         return context
 
-
-def _certificate(
-    subject: x509.Name, key: ec.EllipticCurvePublicKey, issuer: x509.Name
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return x509.CertificateBuilder(
-        subject_name=subject,
-        issuer_name=issuer,
-        public_key=key,
-        serial_number=x509.random_serial_number(),
-        not_valid_before=now - _DAY,
-        not_valid_after=now + _DAY,
-    )
+    def _certificate(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
+        """Say who has a key. From 3.13 on, Python asks for both keys to be named."""
+        now = datetime.now(UTC)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return (
+            x509.CertificateBuilder(
+                subject_name=subject,
+                issuer_name=self._name,
+                public_key=key,
+                serial_number=x509.random_serial_number(),
+                not_valid_before=now - _DAY,
+                not_valid_after=now + _DAY,
+            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(issuer, critical=False)
+        )
 
 
 def _text(certificate: x509.Certificate) -> bytes:
