@@ -386,3 +386,15 @@ async def test_when_all_is_abandoned_nothing_begins_any_more(
     harness.executor.abandon()
     await turns()
     assert (harness.settlements, harness.slots.ended) == ([], {"default": 0})
+
+
+async def test_when_all_is_abandoned_nobody_takes_the_places_that_become_free(
+    harness: Harness, ends: asyncio.Event
+) -> None:
+    await harness.start_job()
+    await harness.start_job("2")
+    await turns()
+    harness.executor.abandon()
+    await turns()
+    assert harness.slots.ended == {"default": 1}
+    assert harness.slots.wants(["default"]) == [Want("default", 1)]

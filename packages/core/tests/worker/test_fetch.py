@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from packages.core.tests.support import SpyDriver, away, make_site, soon, turns, until
+from packages.core.tests.support import SpyDriver, away, hold_back, make_site, soon, turns, until
 
 from stoker import Router, WorkerOptions
 from stoker.clock import SystemClock
@@ -400,3 +400,19 @@ async def test_it_learns_how_many_places_are_freed_during_its_claims(driver: Spy
     await turns()
     assert harness.pace.heard == ["begins", "ends"] * 2
     await soon(harness.fetcher.stop())
+
+
+async def test_what_waits_for_a_place_is_given_back_before_a_claim_in_flight_is_awaited(
+    harness: Harness,
+) -> None:
+    await with_two_in_line(harness)
+    asked, go = hold_back(harness.driver, "claim")
+    harness.pace.says = {}
+    harness.runs.finish(3)
+    await soon(asked.wait())
+    harness.runs.line.join(SimpleNamespace(lease=harness.runs.started[0]))  # type: ignore[arg-type]
+    stopping = asyncio.create_task(harness.fetcher.stop())
+    await turns()
+    assert (len(harness.runs.released), stopping.done()) == (1, False)
+    go.set()
+    await soon(stopping)

@@ -10,7 +10,7 @@ from stoker import Router, Stoker, WorkerOptions
 
 
 class Ordered(SpyDriver):
-    """Notes claims and settlements in one list."""
+    """Notes claims, settlements and, told by the job, runs in one list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,41 +22,35 @@ class Ordered(SpyDriver):
             self.order.append(operation)
 
 
-async def test_places_are_claimed_for_before_what_left_them_is_settled() -> None:
+async def run_six(driver: Ordered, *, until_there_are: int, of: str) -> list[str]:
+    """Run six jobs, two at a time, until something has happened so often; return what did."""
     router = Router[object]("r")
-
-    @router.job
-    async def job() -> None: ...
-
-    driver = Ordered()
-    app = Stoker(driver, jobs=[router])
-    async with app:
-        await app.schedule_many(job.call() for _ in range(6))
-        stop = asyncio.Event()
-        worker = asyncio.create_task(app.run_worker(WorkerOptions(concurrency=2), stop=stop))
-        await until(lambda: driver.order.count("settle") == 3)
-        stop.set()
-        await soon(worker)
-    assert driver.order[:7] == ["claim", "claim", "settle", "claim", "settle", "claim", "settle"]
-
-
-async def test_while_jobs_run_the_claim_for_their_places_is_under_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    router = Router[object]("r")
-    driver = Ordered()
 
     @router.job
     async def job() -> None:
         driver.order.append("run")
 
-    monkeypatch.setattr("stoker.worker.pace.Pace.ending", lambda _: {"default": 2})
     app = Stoker(driver, jobs=[router])
     async with app:
         await app.schedule_many(job.call() for _ in range(6))
         stop = asyncio.Event()
         worker = asyncio.create_task(app.run_worker(WorkerOptions(concurrency=2), stop=stop))
-        await until(lambda: driver.order.count("run") == 6)
+        await until(lambda: driver.order.count(of) == until_there_are)
         stop.set()
         await soon(worker)
-    assert driver.order[:4] == ["claim", "claim", "run", "run"]
+    return driver.order
+
+
+async def test_places_are_claimed_for_before_what_left_them_is_settled() -> None:
+    order = [
+        what for what in await run_six(Ordered(), until_there_are=3, of="settle") if what != "run"
+    ]
+    assert order[:7] == ["claim", "claim", "settle", "claim", "settle", "claim", "settle"]
+
+
+async def test_while_jobs_run_the_claim_for_their_places_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stoker.worker.pace.Pace.ending", lambda _: {"default": 2})
+    order = await run_six(Ordered(), until_there_are=6, of="run")
+    assert order[:4] == ["claim", "claim", "run", "run"]

@@ -170,6 +170,7 @@ class Executor:
     def abandon(self) -> None:
         """Cancel everything that runs, without waiting; the leases expire."""
         self._admitted.clear()
+        self.line.leave_all()  # or they would take the places of those that are cancelled
         for task in self._tasks:
             task.cancel()
         self._threads.close()

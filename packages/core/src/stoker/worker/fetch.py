@@ -95,16 +95,16 @@ class Fetcher(Service):
             nothing_in.update(want.queue for want in wants if want.queue not in gave)
 
     async def stop(self) -> None:
-        """Stop claiming; release what a claim in flight still brings."""
+        """Stop claiming; release what waits in line, and what a claim in flight still brings."""
         self._stopping = True
         await super().stop()
+        self._executor.give_back_line()
         claim, self._claim = self._claim, None
         if claim is not None:
             await asyncio.wait([claim])
             if not claim.cancelled() and claim.exception() is None:
                 for lease in claim.result().leases:
                     self._executor.release(lease)
-        self._executor.give_back_line()
 
     def _start(self, claimed: Claimed) -> set[str]:
         full = bool(claimed.leases) and claimed.next_due_in is None
