@@ -18,7 +18,9 @@ NOT_HERE = [
     "conformance-tests/tests/test_saboteurs.py",
     "packages/driver-postgres/tests/test_plans.py",
     "packages/driver-postgres/tests/test_saboteurs.py",
+    "packages/driver-postgres/tests/test_variants.py",
     "packages/driver-redis/tests/test_saboteurs.py",
+    "packages/driver-redis/tests/test_variants.py",
 ]
 PINNED = ["--constraint=constraints.txt", "--build-constraint=constraints.txt"]
 

@@ -1,28 +1,7 @@
-"""The driver passes the conformance suite on real servers: one, a cluster, and named ones.
+"""The driver passes the conformance suite on a real server."""
 
-The variable STOKER_TEST_REDIS_URL names a server that may hold other things: only keys with
-prefixes of the suite's own are written there, and deleted one by one.
-"""
-
-from __future__ import annotations
-
-import os
-
-from redis_harness import (
-    URL_OF_NAMED_SERVER,
-    BundledServer,
-    ClusterServers,
-    EverysecServer,
-    NamedServer,
-    UsersClient,
-)
+from redis_harness import BundledServer
 
 from stoker_conformance import Suite
 
 newest = Suite(BundledServer)
-everysec = Suite(EverysecServer)
-users_client = Suite(UsersClient)
-cluster = Suite(ClusterServers)
-
-if os.environ.get(URL_OF_NAMED_SERVER):
-    named = Suite(NamedServer)

@@ -147,10 +147,10 @@ async def test_a_settlement_that_came_too_late_is_told_to_nobody(store: Store) -
         within(),
     ):
         handle = await first.schedule(routers["first"].jobs["job"])
-        async with working(first, lease=0.3):
+        async with working(first, lease=0.6):
             await started.wait()
             first_driver.faults |= dict.fromkeys(("claim", "extend", "reap"), Outage())
-            async with working(second, lease=0.3):
+            async with working(second, lease=0.6):
                 assert await handle.result() == "second"
             release.set()
             await first_driver.called("settle")

@@ -299,7 +299,7 @@ async def test_a_thread_that_takes_too_long_keeps_its_slot_until_it_returns(
 
     async with Stoker(faulty, jobs=[router]) as app, within():
         await app.schedule(slow)
-        async with working(app, concurrency=1, lease=0.3):
+        async with working(app, concurrency=1, lease=0.6):
             await failed.wait()
             waiting = await app.schedule(next_one)
             claims = faulty.calls["claim"]

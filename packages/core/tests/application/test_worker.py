@@ -166,9 +166,9 @@ async def test_heartbeats_keep_a_long_job_from_a_second_run(faulty: Faulty, kind
 
     async with Stoker(faulty, jobs=[router]) as app, within():
         handle = await app.schedule(async_job if kind == "async" else job)
-        async with working(app, lease=0.3):
-            # The worker itself looks for expired leases six times a lease.
-            await faulty.called("reap", 15)
+        async with working(app, lease=0.6):
+            # More than a lease passes: the worker itself looks for expired ones six times in it.
+            await faulty.called("reap", 8)
             release.set()
             assert await handle.result() == 7
         record = await handle.record()
@@ -192,11 +192,13 @@ async def test_a_blocked_event_loop_does_not_make_a_worker_reap_its_own_jobs(
     @router.job
     async def rude() -> None:
         runs.append("rude")
-        time.sleep(0.7)  # noqa: ASYNC251  what nobody should do, and everybody does
+        # From the moment after a reap on, so that none is on its way to the store meanwhile.
+        await faulty.called("reap")
+        time.sleep(0.9)  # noqa: ASYNC251  what nobody should do, and everybody does
 
     async with Stoker(faulty, jobs=[router]) as app, within():
         first = await app.schedule(patient)
-        async with working(app, lease=0.3):
+        async with working(app, lease=0.6):
             await started.wait()
             await faulty.called("reap", 2)
             second = await app.schedule(rude)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -280,3 +281,29 @@ async def test_the_beat_comes_by_itself_at_its_interval() -> None:
     harness.heartbeat.start(lambda *_: None)
     await harness.until_sent(3)
     await harness.heartbeat.stop()
+
+
+async def test_leases_are_fresh_from_the_moment_at_which_a_whole_beat_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    driver = Busy()
+    harness = Harness(driver)
+    await driver.open()
+    (lease,) = await harness.claim(1)
+    asked, go = hold_back(driver, "extend")
+    assert not harness.heartbeat.extended_within(timedelta(days=1))
+    beat = asyncio.create_task(harness.heartbeat.beat())
+    await asked.wait()
+    now[0] += 3
+    assert not harness.heartbeat.extended_within(timedelta(days=1))
+    go.set()
+    await beat
+    assert harness.heartbeat.extended_within(timedelta(seconds=3))
+    assert not harness.heartbeat.extended_within(timedelta(seconds=2.9))
+    # Reports alone are sent with an extension of their lease only.
+    now[0] += 3
+    harness.held.report(lease.token, progress=b"1")
+    await harness.heartbeat._extend(only_reports=True)
+    assert not harness.heartbeat.extended_within(timedelta(seconds=3))

@@ -140,13 +140,17 @@ async def test_the_promoter_does_not_go_by_the_clock_of_the_loop_which_may_be_co
 
 
 class Beats:
-    """A heartbeat that counts."""
+    """A heartbeat that counts; the leases are fresh from its first beat on."""
 
     def __init__(self) -> None:
         self.count = 0
 
     async def beat(self) -> None:
         self.count += 1
+
+    def extended_within(self, period: timedelta) -> bool:
+        assert period == timedelta(seconds=30)
+        return self.count > 0
 
 
 class Hears:
@@ -168,14 +172,11 @@ def lapse(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     async def sleep(seconds: float) -> None:
         found.append(seconds)
-        # The ninth sleep takes three times as long: the loop was blocked meanwhile.
-        now[0] += seconds * (3 if len(found) == 9 else 1)
+        now[0] += seconds
         await real(0)
 
     monkeypatch.setattr("stoker.worker.reap.asyncio", SimpleNamespace(sleep=sleep))
-    clock = SimpleNamespace(monotonic=lambda: now[0])
-    monkeypatch.setattr("stoker.worker.link.time", clock)
-    monkeypatch.setattr("stoker.worker.reap.time", clock)
+    monkeypatch.setattr("stoker.worker.link.time", SimpleNamespace(monotonic=lambda: now[0]))
     return found
 
 
@@ -224,28 +225,40 @@ async def test_the_reaper_begins_after_half_a_lease_of_contact_and_a_beat_of_its
     await reaper.stop()
 
 
-async def test_the_reaper_beats_first_after_its_loop_was_blocked(lapse: list[float]) -> None:
+async def test_the_reaper_reaps_only_while_the_leases_of_its_own_worker_are_fresh(
+    lapse: list[float],
+) -> None:
     driver = SpyDriver()
     await driver.open()
     link = Link(driver, Random(1))
-    beats: list[int] = []
+    seen: list[str] = []
+    # Asked before the beat and after it; the second beat takes too long.
+    fresh = [False, True, True, False, False, False, True]
 
     class Heartbeat:
         async def beat(self) -> None:
-            beats.append(len(lapse))
+            seen.append("beat")
 
-    heartbeat: Any = Heartbeat()
-    executor: Any = Hears()
+        def extended_within(self, period: timedelta) -> bool:
+            assert period == timedelta(seconds=30)
+            return fresh.pop(0) if fresh else True
+
+    async def reap(*_: Any, **__: Any) -> list[Reaped]:
+        seen.append("reap")
+        return []
 
     async def answer() -> None: ...
 
+    driver.reap = reap  # type: ignore[method-assign]
+    heartbeat: Any = Heartbeat()
+    executor: Any = Hears()
     await link.call("anything", answer)
     reaper = Reaper(make_site(driver, options=WorkerOptions(lease=60)), link, heartbeat, executor)
     reaper.start(never)
-    await until(lambda: len(lapse) >= 12)
-    # After the third sleep, which makes half a lease of contact, and after the long one.
-    assert beats == [3, 9]
+    await until(lambda: len(seen) >= 7)
     await reaper.stop()
+    assert seen[:7] == ["beat", "reap", "reap", "beat", "beat", "reap", "reap"]
+    assert set(lapse) == {10}
 
 
 async def test_a_reap_that_met_an_outage_is_not_repeated_before_half_a_lease_of_contact(
@@ -254,13 +267,12 @@ async def test_a_reap_that_met_an_outage_is_not_repeated_before_half_a_lease_of_
     driver = SpyDriver()
     await driver.open()
     link = Link(driver, Random(1))
-    beats = Beats()
-    heartbeat: Any = beats
+    heartbeat: Any = Beats()
     executor: Any = Hears()
-    reaps: list[tuple[int, int]] = []
+    reaps: list[int] = []
 
     async def reap(*_: Any, **__: Any) -> list[Reaped]:
-        reaps.append((beats.count, len(lapse)))
+        reaps.append(len(lapse))
         if len(reaps) == 1:
             raise away(maybe_applied=True)
         return []
@@ -273,11 +285,11 @@ async def test_a_reap_that_met_an_outage_is_not_repeated_before_half_a_lease_of_
     reaper.start(never)
     await until(lambda: len(lapse) > 12)
     # Nothing else was asked, so nobody knows that the store is back.
-    assert reaps == [(1, 3)]
+    assert reaps == [3]
     await link.call("anything", answer)
     lapse.clear()
     await until(lambda: len(reaps) >= 2)
-    assert reaps[1] == (2, 3)
+    assert reaps[1] == 3
     await reaper.stop()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import ClassVar, Final, TypeAlias
 
 from stoker.driver import Extended, ExtendStatus, Extension, Token
@@ -42,6 +44,7 @@ class Heartbeat(Service):
         self._all_wanted = False
         self._sending = asyncio.Lock()
         self._held = held
+        self._extended_at: float | None = None
         held.reported = self._reported
 
     def beat_now(self) -> None:
@@ -52,6 +55,11 @@ class Heartbeat(Service):
     async def beat(self) -> None:
         """Extend all leases once, and wait for the answers."""
         await self._extend(only_reports=False)
+
+    def extended_within(self, period: timedelta) -> bool:
+        """Return whether all leases were extended, or claimed, in the last `period`."""
+        since = self._extended_at
+        return since is not None and time.monotonic() - since <= period.total_seconds()
 
     async def run(self) -> None:
         """Beat at the interval; store reports as they come."""
@@ -74,15 +82,19 @@ class Heartbeat(Service):
     async def _extend(self, *, only_reports: bool) -> None:
         # One at a time: what a beat has taken must have landed before the next one takes more.
         async with self._sending:
+            began = time.monotonic()
             items = self._held.extensions(only_reports=only_reports)
             try:
-                await self._extend_all(items)
+                all_extended = await self._extend_all(items)
             finally:
                 # Those that were answered have landed; the next beat takes up the others.
                 for item in items:
                     self._held.give_back(item)
+            if all_extended and not only_reports:
+                # Leases last from when they were asked for, at the least.
+                self._extended_at = began
 
-    async def _extend_all(self, items: list[Extension]) -> None:
+    async def _extend_all(self, items: list[Extension]) -> bool:
         info = self._link.driver.info
         patience = self._loop.time() + _BUSY_PATIENCE
         while items:
@@ -91,9 +103,10 @@ class Heartbeat(Service):
                 busy += await self._send(batch)
             items = busy
             if items and self._loop.time() >= patience:
-                return
+                return False
             if items:
                 await asyncio.sleep(_BUSY_PAUSE)
+        return True
 
     async def _send(self, items: list[Extension]) -> list[Extension]:
         answers = await self._link.call("extend", lambda: self._ask(items))

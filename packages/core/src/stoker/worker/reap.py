@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from datetime import timedelta
 from typing import ClassVar, Final
 
@@ -36,9 +35,10 @@ async def reap(site: Site, queues: list[str]) -> list[Reaped]:
 class Reaper(Service):
     """Reaps expired leases, a few times a lease.
 
-    It begins only after half a lease of uninterrupted contact with the store, and after its own
-    leases were extended: after an outage that was longer than a lease, every lease looks expired,
-    and the first worker to be back must not take all the others' jobs away.
+    It begins only after half a lease of uninterrupted contact with the store: after an outage that
+    was longer than a lease, every lease looks expired, and the first worker to be back must not
+    take all the others' jobs away. Nor its own: it reaps only while they have been extended not
+    long ago, which they have not when the loop was blocked or the store was slow to answer.
     """
 
     name: ClassVar[str] = "reaper"
@@ -54,20 +54,18 @@ class Reaper(Service):
     async def run(self) -> None:
         """Reap at an interval of a sixth of a lease."""
         lease = self._site.options.lease_time
-        interval = lease.total_seconds() / 6
-        in_touch = False
         while True:
-            began = time.monotonic()
-            await asyncio.sleep(interval)
-            # A loop that was blocked for a while may have let its own leases expire.
-            overslept = time.monotonic() - began > 2 * interval
-            if not self._link.steady_for(lease / 2):
-                in_touch = False
-                continue
-            if overslept or not in_touch:
-                await self._heartbeat.beat()
-                in_touch = True
-            await self._reap()
+            await asyncio.sleep(lease.total_seconds() / 6)
+            if self._link.steady_for(lease / 2) and await self._own_leases_are_fresh():
+                await self._reap()
+
+    async def _own_leases_are_fresh(self) -> bool:
+        half = self._site.options.lease_time / 2
+        if self._heartbeat.extended_within(half):
+            return True
+        await self._heartbeat.beat()
+        # An answer that took long says little about what comes next.
+        return self._heartbeat.extended_within(half)
 
     async def _reap(self) -> None:
         # Not repeated: after an outage every lease looks expired.
