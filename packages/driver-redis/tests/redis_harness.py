@@ -139,7 +139,7 @@ class BundledServer(_RedisHarness):
 
 
 class EverysecServer(BundledServer):
-    """The same, as most servers are set up: a crash of the machine may lose the last second."""
+    """The same, as most servers are set up: a crash may lose the last moments."""
 
     persistence = "everysec"
 

@@ -20,25 +20,19 @@ MORE = 100
 HELD = 3
 
 
-@pytest.fixture(params=["everysec", "always"])
-def persistence(request: pytest.FixtureRequest) -> str:
-    """What the server is set to: a crash of its process, not of the machine, takes nothing away."""
-    return str(request.param)
-
-
 @pytest.fixture
-def server(persistence: str) -> Iterator[ValkeyServer]:
+def server() -> Iterator[ValkeyServer]:
     """A server of this test alone."""
-    with ValkeyServer({"appendonly": "yes", "appendfsync": persistence}) as server:
+    with ValkeyServer({"appendonly": "yes", "appendfsync": "always"}) as server:
         yield server
 
 
 @pytest.fixture
-async def site(server: ValkeyServer, persistence: str, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(server: ValkeyServer, tmp_path: Path) -> AsyncIterator[Site]:
     """A producer and workers on that server, each in a process of its own."""
     folder = tmp_path / "runs"
     folder.mkdir()
-    made = Site(f"{server.url}?persistence={persistence}", folder)
+    made = Site(f"{server.url}?persistence=always", folder)
     yield made
     await made.end()
 

@@ -94,8 +94,8 @@ class RedisDriver:
         prefix: begins the name of every key. Several stores may be side by side.
         pool_size: the most connections to a server, besides one that waits for hints.
         persistence: what the server has to be set to, or `open` refuses it: "none", "everysec" or
-            "always" (as `appendfsync`). With one of the latter two the driver declares that what
-            it acknowledged survives a restart.
+            "always" (as `appendfsync`). With "always" the driver declares that what it
+            acknowledged survives a restart; with "everysec" it nearly always does.
         replicas: so many replicas must have a new job before an enqueue returns.
 
     Raises:
@@ -126,7 +126,8 @@ class RedisDriver:
         self._store: Store | None = None
         self._opening = asyncio.Lock()
         without = {Capability.TRANSACTIONAL}
-        if persistence == "none":
+        # With 'everysec' the server answers while a write waits for the fsync before it.
+        if persistence != "always":
             without.add(Capability.DURABLE_RESTART)
         self._info = DriverInfo(
             name="redis",
