@@ -485,8 +485,9 @@ async def test_what_comes_after_the_commit_can_still_be_stopped(sql_store: Store
     router = Router[object]("jobs")
     committed = asyncio.Event()
     stopped = asyncio.Event()
+    told = Told()
 
-    @router.job(timeout=0.2)
+    @router.job
     async def job(_: None, __: object, run: JobRun) -> None:
         async with run.transaction() as connection:
             await add(connection, "done")
@@ -496,9 +497,12 @@ async def test_what_comes_after_the_commit_can_still_be_stopped(sql_store: Store
         finally:
             stopped.set()
 
+    told.listen(router, job)
     async with Stoker(sql_store.url, jobs=[router], context=object()) as app, within():
         await app.schedule(job)
         async with working(app, grace=0):
             await committed.wait()
+            (execution,) = _executions(told)
+            execution.interrupt(Interrupt.TIMEOUT)
             async with within(3):
                 await stopped.wait()

@@ -13,6 +13,7 @@ from stoker import Capability, Fixed, JobHandle, JobRun, JobState, Router, Stoke
 from stoker.driver import JobKey, Settled, Settlement, SettleStatus
 from stoker.errors import InvalidInput, LeaseLost
 from stoker.testing import ManualClock
+from stoker.worker.execution import Interrupt
 
 
 class Ledger(SpyDriver):
@@ -86,6 +87,12 @@ async def outcome(
     handle = await app.schedule(job)
     await soon(app.run_until_idle())
     return handle, app, heard
+
+
+def time_out(run: JobRun) -> None:
+    """Do what the timer of a run does when its time is over."""
+    execution: Any = run._port
+    execution.interrupt(Interrupt.TIMEOUT)
 
 
 async def test_a_block_that_ends_well_commits_its_writes_and_the_completion(
@@ -219,10 +226,12 @@ async def test_a_commit_whose_answer_was_lost_is_found_out(ledger: Ledger, appli
 async def test_nothing_interrupts_a_commit(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    router = Router[Any]("r", timeout=0.01)
+    router = Router[Any]("r")
+    runs: list[JobRun] = []
 
     @router.job
     async def job(payload: None, context: object, run: JobRun) -> None:
+        runs.append(run)
         ledger.gate.clear()
         async with run.transaction() as connection:
             connection.append("paid")
@@ -230,7 +239,8 @@ async def test_nothing_interrupts_a_commit(
     async with Stoker(ledger, jobs=[router], context=None) as app:
         handle = await app.schedule(job)
         running = asyncio.create_task(app.run_until_idle())
-        await asyncio.sleep(0.03)  # longer than the timeout, which must not count now
+        await until(lambda: ledger.commits)
+        time_out(runs[0])
         await turns()
         assert not running.done()
         ledger.gate.set()
@@ -280,13 +290,14 @@ async def test_a_timeout_stops_a_handler_that_goes_on_after_its_commit(ledger: L
         async with run.transaction() as connection:
             connection.append("paid")
             run.set_result("receipt")
+        asyncio.get_running_loop().call_soon(time_out, run)
         try:
             await asyncio.Event().wait()
         finally:
             stopped.append("stopped")
         return "never"
 
-    handle, app, heard = await outcome(ledger, handler, timeout=0.05, attempts=3)
+    handle, app, heard = await outcome(ledger, handler, attempts=3)
     assert heard == ["success receipt"]
     assert stopped == ["stopped"]
     assert await handle.result(1) == "receipt"
