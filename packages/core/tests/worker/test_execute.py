@@ -360,7 +360,7 @@ async def test_a_job_that_is_given_back_from_the_line_is_ready_and_has_its_attem
 ) -> None:
     await harness.start_job()
     await harness.start_job("2")
-    assert harness.executor.give_back_line() == 1
+    harness.executor.give_back_line()
     await until(lambda: harness.settlements)
     await soon(harness.settler.settled())
     record = await harness.record("2")

@@ -90,12 +90,10 @@ class Executor:
         else:
             self.line.join(execution)
 
-    def give_back_line(self) -> int:
-        """Release the jobs that wait for a place; returns how many there were."""
-        waiting = self.line.leave_all()
-        for execution in waiting:
+    def give_back_line(self) -> None:
+        """Release the jobs that wait for a place."""
+        for execution in self.line.leave_all():
             self.release(execution.lease)
-        return len(waiting)
 
     def release(self, lease: Lease) -> None:
         """Give back a claimed job that will not be started; its attempt is refunded."""
