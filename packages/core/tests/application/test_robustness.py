@@ -82,7 +82,10 @@ async def test_a_validator_that_breaks_is_an_invalid_payload_and_no_dead_worker(
         assert await expired.status() is JobState.CANCELLED
 
 
-async def test_a_hook_that_never_ends_does_not_keep_its_job(faulty: Faulty) -> None:
+async def test_a_hook_that_never_ends_does_not_keep_its_job(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stoker.worker.execution._HOOK_PATIENCE", 0.1)
     router = Router[object]("jobs")
 
     @router.job
