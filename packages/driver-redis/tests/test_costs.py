@@ -35,7 +35,7 @@ from stoker_redis._limits import MOST_BYTES, MOST_JOBS
 QUEUE = "letters"
 MINUTE = timedelta(minutes=1)
 NOT_KEPT = KeepFor(timedelta(0), timedelta(0), timedelta(0))
-PASSING = int(os.environ.get("STOKER_TEST_BASELINE_JOBS", "20000"))
+PASSING = int(os.environ.get("STOKER_TEST_BASELINE_JOBS", "100000"))
 """How many jobs pass through a queue whose memory is compared; see CONTRIBUTING.md."""
 TALK = {"evalsha", "script|load", "hello", "client|setinfo", "info", "config|resetstat"}
 """Commands that a client sends: their scripts' own are what a job costs."""
