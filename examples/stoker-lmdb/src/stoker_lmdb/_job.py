@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final, Self
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any, Final, Self
 
-from stoker.driver import JobRecord, KeepFor, Lease, NewJob, Token, from_micros, resolve
-from stoker.job import DEFAULT_PRIORITY, JobKey, JobState
-from stoker_lmdb._layout import KEPT
+from stoker.driver import JobRecord, KeepFor, Lease, NewJob, from_micros, resolve
+from stoker.job import DEFAULT_PRIORITY, TERMINAL_STATES, JobKey, JobState, Token
 
 _ERRORS_KEPT: Final = 10
 
@@ -21,7 +20,10 @@ def micros(length: timedelta) -> int:
 
 @dataclass
 class Job:
-    """All of a job but its payload. Times are microseconds since 1970, lengths microseconds."""
+    """All of a job but its payload. Times are microseconds since 1970, lengths microseconds.
+
+    Fields are named as those of `JobRecord`, so that one is made of the other.
+    """
 
     key: JobKey
     name: str
@@ -29,6 +31,7 @@ class Job:
     max_attempts: int
     max_crashes: int
     enqueued_at: int
+    run_at: int
     expires: int | None
     timeout: int | None
     keep: dict[str, int]
@@ -40,7 +43,6 @@ class Job:
     number: int = 0
     """Its place among the jobs of its state: run_at while it is scheduled, a number that rises
     while ready, expires_at while running; at last finished_at, or when its own `keep` is over."""
-    run_at: int = 0
     epoch: int = 0
     attempt: int = 0
     crashes: int = 0
@@ -58,7 +60,7 @@ class Job:
     @classmethod
     def new(cls, job: NewJob, now: int) -> Self:
         """Return what is stored of a new job."""
-        keep = job.keep or KeepFor()
+        keep = {state: getattr(job.keep, state, None) for state in TERMINAL_STATES}
         return cls(
             key=job.key,
             name=job.name,
@@ -66,11 +68,10 @@ class Job:
             max_attempts=job.max_attempts,
             max_crashes=job.max_crashes,
             enqueued_at=now,
+            run_at=resolve(job.run_at, now),
             expires=None if job.expires is None else resolve(job.expires, now),
             timeout=None if job.timeout is None else micros(job.timeout),
-            keep={
-                state: micros(age) for state in KEPT if (age := getattr(keep, state)) is not None
-            },
+            keep={state: micros(age) for state, age in keep.items() if age is not None},
             tags=sorted(set(job.tags)),
             metadata=dict(job.metadata),
             headers=dict(job.headers),
@@ -80,7 +81,7 @@ class Job:
     @classmethod
     def loads(cls, key: JobKey, data: bytes) -> Self:
         """Return the job that `dumps` made `data` of."""
-        job = cls(key=key, **json.loads(data))
+        job = cls(key, **json.loads(data))
         job.state = JobState(job.state)
         return job
 
@@ -90,8 +91,8 @@ class Job:
 
     @property
     def place(self) -> str:
-        """The sub-database that has the job's number."""
-        return KEPT[self.state] if self.state in self.keep else self.state
+        """Where the job's number is: ended jobs that say how long they are kept are apart."""
+        return f"kept {self.state}" if self.state in self.keep else self.state
 
     def holds(self, token: Token) -> bool:
         """Whether `token` is valid: of the lease that runs. Its expiry does not matter."""
@@ -101,73 +102,23 @@ class Job:
         """Keep an error, and forget the oldest one beyond the limit."""
         self.errors = [*self.errors, error.decode(errors="surrogateescape")][-_ERRORS_KEPT:]
 
+    def record(self, payload: bytes) -> JobRecord:
+        """Return the job as an inspector sees it; what this driver has not is `None`."""
+        seen: dict[str, Any] = {it.name: getattr(self, it.name, None) for it in fields(JobRecord)}
+        seen["expires_at"] = self.number if self.state is JobState.RUNNING else None
+        for name in (*(name for name in seen if name.endswith("_at")), "expires", "parked_since"):
+            seen[name] = None if seen[name] is None else from_micros(seen[name])
+        seen["timeout"] = None if self.timeout is None else timedelta(microseconds=self.timeout)
+        seen["keep"] = KeepFor(
+            **{state: timedelta(microseconds=age) for state, age in self.keep.items()}
+        )
+        seen["errors"] = tuple(error.encode(errors="surrogateescape") for error in self.errors)
+        seen["tags"], seen["logs"] = tuple(self.tags), ()
+        seen["payload"], seen["priority"] = payload, DEFAULT_PRIORITY
+        return JobRecord(**seen)
+
     def lease(self, payload: bytes) -> Lease:
         """Return the lease of a running job."""
-        return Lease(
-            token=Token(self.key, self.epoch),
-            name=self.name,
-            payload=payload,
-            payload_version=self.payload_version,
-            priority=DEFAULT_PRIORITY,
-            attempt=self.attempt,
-            max_attempts=self.max_attempts,
-            crashes=self.crashes,
-            snoozes=self.snoozes,
-            parked_since=_time(self.parked_since),
-            enqueued_at=from_micros(self.enqueued_at),
-            run_at=from_micros(self.run_at),
-            claimed_at=from_micros(self.claimed_at or 0),
-            expires_at=from_micros(self.number),
-            expires=_time(self.expires),
-            timeout=_length(self.timeout),
-            tags=tuple(self.tags),
-            metadata=self.metadata,
-            headers=self.headers,
-        )
-
-    def record(self, payload: bytes) -> JobRecord:
-        """Return the job as an inspector sees it."""
-        return JobRecord(
-            key=self.key,
-            name=self.name,
-            state=self.state,
-            payload=payload,
-            payload_version=self.payload_version,
-            priority=DEFAULT_PRIORITY,
-            epoch=self.epoch,
-            attempt=self.attempt,
-            max_attempts=self.max_attempts,
-            crashes=self.crashes,
-            max_crashes=self.max_crashes,
-            snoozes=self.snoozes,
-            parked_since=_time(self.parked_since),
-            enqueued_at=from_micros(self.enqueued_at),
-            run_at=from_micros(self.run_at),
-            ready_at=_time(self.ready_at),
-            claimed_at=_time(self.claimed_at),
-            expires_at=from_micros(self.number) if self.state is JobState.RUNNING else None,
-            finished_at=_time(self.finished_at),
-            expires=_time(self.expires),
-            timeout=_length(self.timeout),
-            keep=KeepFor(
-                **{state: timedelta(microseconds=age) for state, age in self.keep.items()}
-            ),
-            unique_key=None,
-            worker=self.worker,
-            cancel_reason=self.cancel_reason,
-            errors=tuple(error.encode(errors="surrogateescape") for error in self.errors),
-            result=None,
-            progress=None,
-            logs=(),
-            tags=tuple(self.tags),
-            metadata=self.metadata,
-            headers=self.headers,
-        )
-
-
-def _time(moment: int | None) -> datetime | None:
-    return None if moment is None else from_micros(moment)
-
-
-def _length(length: int | None) -> timedelta | None:
-    return None if length is None else timedelta(microseconds=length)
+        record = self.record(payload)
+        same = {it.name: getattr(record, it.name) for it in fields(Lease) if it.name != "token"}
+        return Lease(token=Token(self.key, self.epoch), **same)

@@ -12,13 +12,14 @@ from tempfile import mkdtemp
 from stoker.driver import Driver
 from stoker_conformance import Harness
 from stoker_lmdb import LmdbDriver
-from stoker_lmdb._environment import acquire, release
+from stoker_lmdb._store import Store
+from stoker_lmdb._transaction import transact
 
 __all__ = ["LmdbHarness"]
 
 
 class LmdbHarness(Harness[Path]):
-    """A namespace is a folder of its own, with an environment in it."""
+    """A namespace is a folder of its own, with a store in it."""
 
     async def namespace(self) -> Path:
         return Path(mkdtemp(prefix="stoker-lmdb-"))
@@ -30,13 +31,4 @@ class LmdbHarness(Harness[Path]):
         return LmdbDriver(namespace)
 
     async def footprint(self, namespace: Path) -> int:
-        """Count the rows of all sub-databases, as LMDB itself does.
-
-        A process opens an environment once, so it is counted through the one that clients share.
-        """
-        environment = acquire(namespace, map_size=1 << 30)
-        try:
-            with environment.raw.begin() as txn:
-                return sum(txn.stat(table)["entries"] for table in environment.tables.values())
-        finally:
-            release(environment)
+        return transact(namespace, 1 << 30, Store.rows, None)

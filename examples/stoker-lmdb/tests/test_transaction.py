@@ -1,31 +1,37 @@
-"""What LMDB is asked for beyond the contract: one writer on the host, one environment a process."""
+"""What the contract does not ask: one call at a time on the host, and which files are taken."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import lmdb
 import pytest
 
-from stoker.driver import EnqueueStatus, JobState, NewJob
+from stoker.driver import EnqueueStatus, JobState, Keep, NewJob, Retention
 from stoker.errors import DriverUnavailable, IncompatibleStore
 from stoker.job import JobKey
-from stoker_lmdb import LmdbDriver, _environment, _thread
+from stoker_lmdb import LmdbDriver, _transaction
+from stoker_lmdb._store import Store
 
 WRITER = """
 import sys
-from stoker_lmdb._environment import acquire
-environment = acquire(__import__("pathlib").Path(sys.argv[1]), 1 << 30)
-with environment.raw.begin(write=True) as txn:
-    txn.put(b"half done", b"", db=environment.tables["paused"])
+from pathlib import Path
+from stoker_lmdb._transaction import transact
+
+def stall(store):
+    store.pause("half done", True)
     print("writing", flush=True)
-    sys.stdin.read()
-    txn.abort()
+    sys.exit(sys.stdin.read())
+
+transact(Path(sys.argv[1]), 1 << 30, stall, None)
 """
 JOB = NewJob(JobKey("letters", "1"), "post.deliver")
 
@@ -44,13 +50,6 @@ def another_writer(path: Path) -> Iterator[subprocess.Popen[bytes]]:
             writer.kill()
 
 
-async def nothing_is_open() -> None:
-    """Wait until threads that were left behind have given back their part, within 30 s."""
-    async with asyncio.timeout(30):
-        while _environment._environments:  # noqa: ASYNC110 - a thread cannot set an event here
-            await asyncio.sleep(0.001)
-
-
 async def test_the_lock_of_a_killed_writer_is_free_and_its_work_undone(tmp_path: Path) -> None:
     driver = LmdbDriver(tmp_path)
     await driver.open()
@@ -66,11 +65,11 @@ async def test_the_lock_of_a_killed_writer_is_free_and_its_work_undone(tmp_path:
 async def test_a_call_that_waited_too_long_is_called_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_thread, "_PATIENCE", 0.05)
+    monkeypatch.setattr(_transaction, "_PATIENCE", 0.05)
     driver = LmdbDriver(tmp_path)
     await driver.open()
     with another_writer(tmp_path) as writer:
-        with pytest.raises(DriverUnavailable, match="another process") as caught:
+        with pytest.raises(DriverUnavailable, match="busy") as caught:
             await driver.enqueue([JOB])
         assert not caught.value.maybe_applied
         writer.communicate(timeout=30)
@@ -86,7 +85,7 @@ async def test_a_client_can_be_closed_while_another_process_writes(
 ) -> None:
     driver = LmdbDriver(tmp_path)
     await driver.open()
-    monkeypatch.setattr(_thread, "_PATIENCE", 0.05)
+    monkeypatch.setattr(_transaction, "_PATIENCE", 0.05)
     with another_writer(tmp_path) as writer:
         calls = [asyncio.create_task(driver.enqueue([JOB])) for _ in range(3)]
         await asyncio.sleep(0)
@@ -98,10 +97,9 @@ async def test_a_client_can_be_closed_while_another_process_writes(
     await driver.open()
     assert await driver.states([JOB.key]) == [None]
     await driver.close()
-    await nothing_is_open()
 
 
-async def test_clients_of_one_process_share_the_environment(tmp_path: Path) -> None:
+async def test_clients_of_one_process_take_turns(tmp_path: Path) -> None:
     first, second = LmdbDriver(tmp_path), LmdbDriver(tmp_path / ".." / tmp_path.name)
     await asyncio.gather(first.open(), second.open(), first.open())
     await first.enqueue([JOB])
@@ -109,7 +107,6 @@ async def test_clients_of_one_process_share_the_environment(tmp_path: Path) -> N
     await first.close()
     assert await second.states([JOB.key]) == [JobState.READY]
     await second.close()
-    assert not _environment._environments
 
 
 async def test_a_cancelled_open_leaves_nothing_open(tmp_path: Path) -> None:
@@ -122,7 +119,6 @@ async def test_a_cancelled_open_leaves_nothing_open(tmp_path: Path) -> None:
     driver = LmdbDriver(tmp_path)
     await driver.open()
     await driver.close()
-    await nothing_is_open()
 
 
 async def test_a_full_map_is_an_error_that_applied_nothing(tmp_path: Path) -> None:
@@ -147,11 +143,39 @@ async def test_another_layout_is_refused(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path), max_dbs=1) as raw:
         meta = raw.open_db(b"meta")
         with raw.begin(write=True) as txn:
-            txn.put(b"format", b"2", db=meta)
-    with pytest.raises(IncompatibleStore, match="needs"):
+            txn.put(b"format", b"1", db=meta)
+    with pytest.raises(IncompatibleStore, match="layout"):
         await LmdbDriver(tmp_path).open()
 
 
 async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(DriverUnavailable):
         await LmdbDriver(tmp_path / "absent" / "store").open()
+
+
+async def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    def fork(_: Store) -> int:
+        child = os.fork()
+        if not child:
+            signal.pause()
+            os._exit(0)
+        return child
+
+    child = await asyncio.to_thread(_transaction.transact, tmp_path, 1 << 20, fork, None)
+    try:
+        driver = LmdbDriver(tmp_path)
+        await driver.open()
+        await driver.close()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        await asyncio.to_thread(os.waitpid, child, 0)
+
+
+async def test_a_purge_takes_any_age(tmp_path: Path) -> None:
+    driver = LmdbDriver(tmp_path)
+    await driver.open()
+    await driver.enqueue([JOB])
+    await driver.cancel([JOB.key], reason="no")
+    forever = Keep(max_age=timedelta.max)
+    assert await driver.purge("letters", Retention(cancelled=forever), limit=10) == 0
+    await driver.close()
