@@ -53,11 +53,12 @@ $(VENV)/.stamp: $(UV) Makefile pyproject.toml constraints.txt $(MEMBERS:%=%/pypr
 	touch $@
 
 # tests/test_certificates.py runs the whole suite on each of our drivers, at level full: these are
-# the same cases at level fast, for who works on one driver and for other versions of Python.
+# the same cases at level fast, for who works on one driver (any PYTEST_ARGS bring them back) and for
+# other versions of Python.
 CERTIFIED := $(wildcard packages/driver-*/tests/test_conformance.py)
 
 test: setup
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(CERTIFIED:%=--ignore=%) $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(or $(PYTEST_ARGS),$(CERTIFIED:%=--ignore=%))
 
 test-pythons: setup
 	$(BIN)/python tools/test_pythons.py $(UV)

@@ -39,9 +39,22 @@ def test_a_run_at_level_full_finds_what_the_certificate_says(name: str, tmp_path
     assert certify.outdated(CERTIFICATES[name], certify.certify(name, tmp_path)) == ""
 
 
+def test_the_drivers_that_are_certified_are_all_there_are() -> None:
+    # `make test` leaves the faster runs of these drivers out.
+    folders = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("packages/driver-*/tests"))
+    assert sorted(target.folder for target in certify.TARGETS.values()) == folders
+
+
 @pytest.mark.parametrize("name", CERTIFICATES)
 def test_a_certificate_has_every_case(name: str) -> None:
     assert list(read(name)["cases"]) == [case.id for case in CASES], "run `make certify`"
+
+
+def test_the_certificate_of_the_example_has_every_case_too() -> None:
+    content = json.loads((ROOT / "examples/stoker-lmdb/certificate.json").read_text())
+    jsonschema.validate(content, schema("certificate"))
+    assert (content["result"], content["level"]) == ("success", "full")
+    assert list(content["cases"]) == [case.id for case in CASES], "see its README"
 
 
 def test_the_readme_has_the_matrix_of_the_certificates() -> None:

@@ -283,6 +283,17 @@ async def test_the_beat_comes_by_itself_at_its_interval() -> None:
     await harness.heartbeat.stop()
 
 
+async def test_a_record_that_stays_busy_does_not_make_the_other_leases_stale(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BUSY_PATIENCE", 0.0)
+    await harness.claim(1)
+    harness.driver.busy = 1
+    await harness.heartbeat.beat()
+    assert harness.driver.busy == 0
+    assert harness.heartbeat.extended_within(timedelta(days=1))
+
+
 async def test_leases_are_fresh_from_the_moment_at_which_a_whole_beat_began(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -57,7 +57,7 @@ class Heartbeat(Service):
         await self._extend(only_reports=False)
 
     def extended_within(self, period: timedelta) -> bool:
-        """Return whether all leases were extended, or claimed, in the last `period`."""
+        """Return whether no lease was last extended, or claimed, longer ago than `period`."""
         since = self._extended_at
         return since is not None and time.monotonic() - since <= period.total_seconds()
 
@@ -85,28 +85,29 @@ class Heartbeat(Service):
             began = time.monotonic()
             items = self._held.extensions(only_reports=only_reports)
             try:
-                all_extended = await self._extend_all(items)
+                busy = await self._send_all(items)
+                if not only_reports:
+                    # Leases last from when they were asked for, at the least. A busy record is
+                    # held by a transaction: nobody can reap it meanwhile.
+                    self._extended_at = began
+                await self._insist(busy)
             finally:
                 # Those that were answered have landed; the next beat takes up the others.
                 for item in items:
                     self._held.give_back(item)
-            if all_extended and not only_reports:
-                # Leases last from when they were asked for, at the least.
-                self._extended_at = began
 
-    async def _extend_all(self, items: list[Extension]) -> bool:
-        info = self._link.driver.info
+    async def _insist(self, busy: list[Extension]) -> None:
         patience = self._loop.time() + _BUSY_PATIENCE
-        while items:
-            busy: list[Extension] = []
-            for batch in batches(items, size_of_extension, info):
-                busy += await self._send(batch)
-            items = busy
-            if items and self._loop.time() >= patience:
-                return False
-            if items:
-                await asyncio.sleep(_BUSY_PAUSE)
-        return True
+        while busy and self._loop.time() < patience:
+            await asyncio.sleep(_BUSY_PAUSE)
+            busy = await self._send_all(busy)
+
+    async def _send_all(self, items: list[Extension]) -> list[Extension]:
+        """Extend leases; return those whose records are busy."""
+        busy: list[Extension] = []
+        for batch in batches(items, size_of_extension, self._link.driver.info):
+            busy += await self._send(batch)
+        return busy
 
     async def _send(self, items: list[Extension]) -> list[Extension]:
         answers = await self._link.call("extend", lambda: self._ask(items))

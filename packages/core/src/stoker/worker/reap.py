@@ -37,8 +37,8 @@ class Reaper(Service):
 
     It begins only after half a lease of uninterrupted contact with the store: after an outage that
     was longer than a lease, every lease looks expired, and the first worker to be back must not
-    take all the others' jobs away. Nor its own: it reaps only while they have been extended not
-    long ago, which they have not when the loop was blocked or the store was slow to answer.
+    take all the others' jobs away. Nor its own: it reaps only while those were extended a short
+    time ago, which is not so when the loop was blocked or the store was slow to answer.
     """
 
     name: ClassVar[str] = "reaper"
